@@ -1,0 +1,51 @@
+//! The words of the domain: names, versions, records. Plain values with checked constructors.
+//!
+//! Owns the vocabulary that every other layer speaks, and the limits on what a value may be.
+//! Never does I/O, never reads a clock, never knows how a value travels (that is [`crate::wire`]).
+
+mod check;
+mod ids;
+mod local;
+mod member;
+mod node;
+mod service;
+mod time;
+
+pub use check::{CheckDefinition, CheckKind, CheckRecord, CheckStatus, OUTPUT_BYTES_MAX, truncate_output};
+pub use ids::{
+    CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version,
+};
+pub use local::{LocalCheck, LocalCommand, LocalError, LocalState};
+pub use member::{Incarnation, Member, MemberStatus};
+pub use node::NodeRecord;
+pub use service::{Port, ServiceDefinition, ServiceRecord, TaggedAddress, Weights};
+pub use time::Instant;
+
+use std::collections::BTreeMap;
+
+/// Fields a newer version added to a record, by field number; carried and re-sent unread.
+pub type Extensions = BTreeMap<u16, Vec<u8>>;
+
+/// What a catalog entry is about. Ordered so that a node's own record comes first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntryKey {
+    /// The node's own record: name, address, tags, whether it left.
+    Node,
+    /// One service instance of the node.
+    Service(InstanceId),
+    /// One check of the node or of one of its instances.
+    Check(CheckId),
+    /// A kind of entry this version does not know: relayed, never shown.
+    Unknown(u8, std::sync::Arc<str>),
+}
+
+/// One catalog entry in readable form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// See [`NodeRecord`].
+    Node(NodeRecord),
+    /// See [`ServiceRecord`].
+    Service(ServiceRecord),
+    /// See [`CheckRecord`].
+    Check(CheckRecord),
+}
