@@ -1,0 +1,14 @@
+//! Bytes to values and back: the datagram, its frames, the records inside them.
+//!
+//! Total and pure: every function returns for every input, allocates no more than the input
+//! allows, and knows nothing of peers, time or sockets.
+
+pub mod codec;
+pub mod datagram;
+pub mod frame;
+pub mod record;
+#[cfg(test)]
+mod tests;
+
+pub use datagram::{ClusterHash, DatagramBuilder, Dropped};
+pub use frame::Frame;

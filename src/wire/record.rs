@@ -1,0 +1,175 @@
+//! Catalog records as bytes: the bodies that owners write and everybody else relays unread.
+//!
+//! Every body ends in a map of extensions by field number, so that a newer version adds fields
+//! without an older one losing them; and a relay passes on the owner's bytes, never its own
+//! re-encoding.
+
+use super::codec::{self, Malformed};
+use crate::model::{
+    CheckId, CheckRecord, CheckStatus, Entry, EntryKey, Extensions, InstanceId, NodeId, NodeName,
+    NodeRecord, ServiceName, ServiceRecord, TaggedAddress, Weights,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+#[derive(Serialize, Deserialize)]
+struct NodeBody {
+    name: NodeName,
+    id: NodeId,
+    addr: SocketAddr,
+    tags: BTreeMap<String, String>,
+    agent_version: String,
+    left: bool,
+    extensions: Extensions,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ServiceBody {
+    name: ServiceName,
+    tags: Vec<String>,
+    address: String,
+    tagged_addresses: BTreeMap<String, TaggedAddress>,
+    port: u16,
+    socket_path: String,
+    meta: BTreeMap<String, String>,
+    weights: Weights,
+    enable_tag_override: bool,
+    extensions: Extensions,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CheckBody {
+    name: String,
+    service_id: Option<InstanceId>,
+    status: u8,
+    notes: String,
+    output: String,
+    kind: String,
+    interval: String,
+    timeout: String,
+    extensions: Extensions,
+}
+
+/// The kind byte and the id under which `key` travels.
+pub fn key_parts(key: &EntryKey) -> (u8, &str) {
+    match key {
+        EntryKey::Node => (0, ""),
+        EntryKey::Service(id) => (1, id.as_str()),
+        EntryKey::Check(id) => (2, id.as_str()),
+        EntryKey::Unknown(kind, id) => (*kind, id),
+    }
+}
+
+/// The longest id of an entry of unknown kind, in bytes.
+const UNKNOWN_ID_BYTES_MAX: usize = 512;
+
+/// The key that `kind` and `id` stand for. A kind from the future is carried as unknown.
+pub fn key_from_parts(kind: u8, id: &str) -> Result<EntryKey, Malformed> {
+    match kind {
+        0 if id.is_empty() => Ok(EntryKey::Node),
+        0 => Err(Malformed),
+        1 => InstanceId::new(id).map(EntryKey::Service).map_err(|_| Malformed),
+        2 => CheckId::new(id).map(EntryKey::Check).map_err(|_| Malformed),
+        _ if id.len() <= UNKNOWN_ID_BYTES_MAX => Ok(EntryKey::Unknown(kind, Arc::from(id))),
+        _ => Err(Malformed),
+    }
+}
+
+/// The body of `entry`. Its key travels beside it.
+pub fn encode(entry: &Entry) -> Vec<u8> {
+    match entry {
+        Entry::Node(n) => codec::encode(&NodeBody {
+            name: n.name.clone(),
+            id: n.id,
+            addr: n.addr,
+            tags: n.tags.clone(),
+            agent_version: n.agent_version.clone(),
+            left: n.left,
+            extensions: n.extensions.clone(),
+        }),
+        Entry::Service(s) => codec::encode(&ServiceBody {
+            name: s.name.clone(),
+            tags: s.tags.clone(),
+            address: s.address.clone(),
+            tagged_addresses: s.tagged_addresses.clone(),
+            port: s.port,
+            socket_path: s.socket_path.clone(),
+            meta: s.meta.clone(),
+            weights: s.weights,
+            enable_tag_override: s.enable_tag_override,
+            extensions: s.extensions.clone(),
+        }),
+        Entry::Check(c) => codec::encode(&CheckBody {
+            name: c.name.clone(),
+            service_id: c.service_id.clone(),
+            status: match c.status {
+                CheckStatus::Passing => 0,
+                CheckStatus::Warning => 1,
+                CheckStatus::Critical => 2,
+            },
+            notes: c.notes.clone(),
+            output: c.output.clone(),
+            kind: c.kind.clone(),
+            interval: c.interval.clone(),
+            timeout: c.timeout.clone(),
+            extensions: c.extensions.clone(),
+        }),
+    }
+}
+
+/// The entry that `body` is, under `key`. Fails on an unknown kind too: there is nothing to show.
+pub fn decode(key: &EntryKey, body: &[u8]) -> Result<Entry, Malformed> {
+    match key {
+        EntryKey::Node => {
+            let b: NodeBody = codec::decode(body)?;
+            Ok(Entry::Node(NodeRecord {
+                name: b.name,
+                id: b.id,
+                addr: b.addr,
+                tags: b.tags,
+                agent_version: b.agent_version,
+                left: b.left,
+                extensions: b.extensions,
+            }))
+        }
+        EntryKey::Service(id) => {
+            let b: ServiceBody = codec::decode(body)?;
+            Ok(Entry::Service(ServiceRecord {
+                id: id.clone(),
+                name: b.name,
+                tags: b.tags,
+                address: b.address,
+                tagged_addresses: b.tagged_addresses,
+                port: b.port,
+                socket_path: b.socket_path,
+                meta: b.meta,
+                weights: b.weights,
+                enable_tag_override: b.enable_tag_override,
+                extensions: b.extensions,
+            }))
+        }
+        EntryKey::Check(id) => {
+            let b: CheckBody = codec::decode(body)?;
+            Ok(Entry::Check(CheckRecord {
+                id: id.clone(),
+                name: b.name,
+                service_id: b.service_id,
+                // A status from the future is not trusted with traffic.
+                status: match b.status {
+                    0 => CheckStatus::Passing,
+                    1 => CheckStatus::Warning,
+                    _ => CheckStatus::Critical,
+                },
+                notes: b.notes,
+                output: b.output,
+                kind: b.kind,
+                interval: b.interval,
+                timeout: b.timeout,
+                extensions: b.extensions,
+            }))
+        }
+        EntryKey::Unknown(..) => Err(Malformed),
+    }
+}
