@@ -1,0 +1,279 @@
+//! What arrives: a datagram's frames, each to the part that it concerns.
+
+use super::{Agent, Phase};
+use crate::core::catalog::{Outcome, Refused};
+use crate::core::event::Event;
+use crate::model::{EntryKey, Generation, Instant, NodeKey};
+use crate::wire::datagram::{self, HEADER_BYTES};
+use crate::wire::frame::{
+    FRAME_OVERHEAD_BYTES, Frame, Head, JoinReply, JoinRequest, Liveness, MemberUpdate, Record, SwimFrame,
+};
+use std::net::SocketAddr;
+
+/// What one datagram holds, sorted: a SWIM frame is judged together with the updates beside it.
+#[derive(Default)]
+struct Sorted {
+    swim: Option<SwimFrame>,
+    updates: Vec<MemberUpdate>,
+    others: Vec<Frame>,
+}
+
+/// Frames looked at in one datagram.
+const FRAMES_MAX: usize = 64;
+
+impl Agent {
+    /// A datagram that arrived from `from`. Whatever is wrong with it is counted, and the rest of
+    /// it dropped.
+    pub fn handle_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Instant) {
+        self.stats.datagrams_received += 1;
+        self.stats.bytes_received += bytes.len() as u64;
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        let frames = match datagram::open(bytes, self.cluster, self.config.max_datagram_bytes) {
+            Ok(frames) => frames,
+            Err(why) => return self.drop_counted(why.as_str()),
+        };
+        let mut sorted = Sorted::default();
+        for frame in frames.take(FRAMES_MAX) {
+            match frame {
+                Ok(Frame::Swim(swim)) => sorted.swim = Some(swim),
+                Ok(Frame::Members(updates)) => sorted.updates.extend(updates),
+                Ok(other) => sorted.others.push(other),
+                Err(_) => {
+                    self.drop_counted("malformed");
+                    break;
+                }
+            }
+        }
+        self.stats.last_heard = Some(now);
+        let sender = sorted.swim.as_ref().map(|s| s.from);
+        if self.phase == Phase::Running {
+            sorted.updates.retain(|u| !self.is_about_the_forgotten(u));
+            match &sorted.swim {
+                Some(swim) => self.swim.handle_frame(from, swim, &sorted.updates, now),
+                None => self.swim.handle_updates(&sorted.updates, now),
+            }
+            self.settle(sender, now);
+        }
+        for frame in sorted.others {
+            self.handle_frame(from, sender, frame, now);
+        }
+        self.settle(sender, now);
+        self.run_pulls(now);
+    }
+
+    /// News of the end of a life that was reaped here already would only be reaped again.
+    fn is_about_the_forgotten(&self, u: &MemberUpdate) -> bool {
+        !u.state.is_live()
+            && self.swim.peers().get(u.key).is_none()
+            && self.catalog.was_dropped(u.key, u.epoch.generation())
+    }
+
+    fn handle_frame(&mut self, from: SocketAddr, sender: Option<NodeKey>, frame: Frame, now: Instant) {
+        // A leaver answers questions and collects confirmations; it takes in nothing any more.
+        let leaving = self.phase != Phase::Running;
+        match frame {
+            Frame::Ask(id, ask) => self.answer(from, id, &ask, now),
+            Frame::LeaveAck(by, generation) => {
+                if generation == self.identity.generation
+                    && let Some(leave) = &mut self.leave
+                {
+                    leave.on_ack(by);
+                    self.run_leave(now);
+                }
+            }
+            _ if leaving => {}
+            Frame::Records(records) => {
+                for record in records {
+                    self.handle_record(from, sender, record, now);
+                }
+            }
+            Frame::Heads(heads) => {
+                for head in heads {
+                    self.handle_head(from, sender, &head, now);
+                }
+            }
+            Frame::Root(theirs) => {
+                let same = theirs == self.tree.root();
+                self.repair.on_root(from, same, &self.config, now);
+            }
+            Frame::Join(request) => self.handle_join(from, &request, now),
+            Frame::JoinReply(reply) => self.handle_join_reply(from, reply, now),
+            Frame::DownNotice(key, epoch) => {
+                if key == self.own {
+                    self.handle_down_notice(epoch, now);
+                }
+            }
+            Frame::NameClaim(claim) => self.handle_name_claim(&claim, now),
+            Frame::Answer(id, answer) => self.handle_answer(from, id, answer, now),
+            Frame::Leave(record) => self.handle_leave(from, record, now),
+            // Sorted out before.
+            Frame::Swim(_) | Frame::Members(_) => {}
+        }
+    }
+
+    /// Whether something about `owner` in `generation` may be taken in at all.
+    pub(super) fn admits(&self, owner: NodeKey, generation: Generation, key: Option<&EntryKey>) -> bool {
+        let left = self
+            .swim
+            .peers()
+            .get(owner)
+            .is_some_and(|p| p.state == Liveness::Left && generation <= p.epoch.generation());
+        owner != self.own && (!left || key == Some(&EntryKey::Node))
+    }
+
+    fn handle_record(&mut self, from: SocketAddr, sender: Option<NodeKey>, record: Record, now: Instant) {
+        let head = record.head;
+        if head.owner == self.own {
+            return self.handle_own_head(&head, now);
+        }
+        let Ok(key) = record.item.key() else { return self.drop_counted("record_malformed") };
+        if !self.admits(head.owner, head.generation, Some(&key)) {
+            return;
+        }
+        let outcome = self.catalog.apply_record(&record);
+        let Some(outcome) = self.take_outcome(head.owner, outcome) else { return };
+        if outcome.news {
+            self.spread.record(record, key, sender, now);
+        }
+        self.note_progress(head.owner, from, &outcome, false, now);
+        self.settle_left(head.owner, now);
+    }
+
+    fn handle_head(&mut self, from: SocketAddr, sender: Option<NodeKey>, head: &Head, now: Instant) {
+        if head.owner == self.own {
+            return self.handle_own_head(head, now);
+        }
+        if !self.admits(head.owner, head.generation, None) {
+            return;
+        }
+        let outcome = self.catalog.apply_head(head);
+        let Some(outcome) = self.take_outcome(head.owner, outcome) else { return };
+        if outcome.news {
+            self.spread.head(*head, sender, now);
+        }
+        self.note_progress(head.owner, from, &outcome, true, now);
+    }
+
+    /// Reports what an application changed; `None` when it was refused.
+    pub(super) fn take_outcome(&mut self, owner: NodeKey, outcome: Result<Outcome, Refused>) -> Option<Outcome> {
+        match outcome {
+            Ok(outcome) => {
+                for key in &outcome.changed {
+                    self.events.push_back(Event::EntryChanged(owner, key.clone()));
+                }
+                self.touch(owner);
+                Some(outcome)
+            }
+            Err(Refused::Malformed) => {
+                self.drop_counted("record_malformed");
+                None
+            }
+            Err(Refused::Oversize) => {
+                self.drop_counted("record_oversize");
+                None
+            }
+            Err(Refused::Full) => {
+                self.drop_counted("record_full");
+                None
+            }
+        }
+    }
+
+    pub(super) fn note_progress(&mut self, owner: NodeKey, from: SocketAddr, outcome: &Outcome, at_once: bool, now: Instant) {
+        if outcome.behind {
+            self.repair.note_behind(owner, from, at_once, now);
+        } else {
+            self.repair.caught_up(owner);
+        }
+    }
+
+    /// An owner whose record says that it left is no member any more.
+    pub(super) fn settle_left(&mut self, owner: NodeKey, now: Instant) {
+        if let Some(generation) = self.catalog.left_in(owner) {
+            self.swim.end_life(owner, generation, now);
+        }
+    }
+
+    fn handle_leave(&mut self, from: SocketAddr, record: Record, now: Instant) {
+        let (owner, generation) = (record.head.owner, record.head.generation);
+        self.handle_record(from, Some(owner), record, now);
+        let known = self.catalog.left_in(owner) == Some(generation)
+            || self.swim.peers().get(owner).is_some_and(|p| p.state == Liveness::Left);
+        if known {
+            self.send_frames(from, &[Frame::LeaveAck(self.own, generation)]);
+        }
+    }
+
+    fn handle_join(&mut self, from: SocketAddr, request: &JoinRequest, now: Instant) {
+        let key = request.name.key();
+        if key == self.own {
+            if request.epoch == self.swim.epoch() && request.id == self.identity.id {
+                // Our own request, by another of our addresses.
+                self.join.settled(from);
+                return;
+            }
+            let reply = JoinReply::NameHeld { holder: self.identity.addr, epoch: self.swim.epoch() };
+            return self.send_frames(from, &[Frame::JoinReply(reply)]);
+        }
+        let reply = self.judge_join(key, request, now);
+        self.send_frames(from, &[Frame::JoinReply(reply)]);
+        if matches!(reply, JoinReply::Welcome { .. }) {
+            self.settle(Some(key), now);
+        }
+    }
+
+    fn judge_join(&mut self, key: NodeKey, request: &JoinRequest, now: Instant) -> JoinReply {
+        if let Some(p) = self.swim.peers().get(key) {
+            if p.state.is_live() && p.addr != request.addr && !request.name_checked {
+                return JoinReply::NameHeld { holder: p.addr, epoch: p.epoch };
+            }
+            let over = p.epoch == request.epoch && (!p.state.is_live() || p.addr != request.addr);
+            if p.epoch > request.epoch || over {
+                return JoinReply::Remembered { epoch: p.epoch };
+            }
+        }
+        let generation = request.epoch.generation();
+        if let Some(table) = self.catalog.table(key)
+            && (table.generation > generation || self.catalog.left_in(key) == Some(generation))
+        {
+            return JoinReply::Remembered { epoch: crate::wire::frame::Epoch::first_of(table.generation) };
+        }
+        let update = MemberUpdate {
+            key,
+            epoch: request.epoch,
+            incarnation: request.incarnation,
+            state: Liveness::Alive,
+            addr: request.addr,
+        };
+        if self.swim.welcome(&update, now) {
+            JoinReply::Welcome { from: self.own }
+        } else {
+            self.drop_counted("join_refused");
+            JoinReply::Remembered { epoch: request.epoch }
+        }
+    }
+
+    fn handle_join_reply(&mut self, from: SocketAddr, reply: JoinReply, now: Instant) {
+        match reply {
+            JoinReply::Welcome { .. } => {
+                self.join.settled(from);
+                let joining = !self.join.is_joined() && self.swim.peers().live().is_empty();
+                self.repair.begin(from, joining);
+            }
+            JoinReply::NameHeld { holder, epoch } => self.join.name_held(holder, epoch, now),
+            JoinReply::Remembered { epoch } => {
+                self.join.again(from, now);
+                self.outlive(epoch, now);
+                // A peer that failed for us is not among the join addresses: ask it here.
+                self.send_join_request(from);
+            }
+        }
+    }
+
+    /// Room for the body of one frame that has a datagram to itself.
+    pub(super) fn frame_room(&self) -> usize {
+        self.config.max_datagram_bytes - HEADER_BYTES - FRAME_OVERHEAD_BYTES
+    }
+}

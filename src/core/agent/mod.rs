@@ -1,0 +1,565 @@
+//! The state machine itself: which part hears of what, and what its answer sets off.
+//!
+//! Owns the parts and the two queues towards the world. Never decides protocol questions itself;
+//! those belong to [`super::swim`], [`super::catalog`] and [`super::gossip`].
+
+mod inbound;
+mod naming;
+mod own;
+mod pulls;
+
+use super::catalog::Catalog;
+use super::config::Config;
+use super::digest::{Tree, row_digest};
+use super::event::Event;
+use super::gossip::answer::Known;
+use super::gossip::repair::Repair;
+use super::gossip::spread::Spread;
+use super::join::{ADDRESSES_MAX, Join, Step};
+use super::leave::Leave;
+use super::local;
+use super::stats::Stats;
+use super::swim::{Output, Swim};
+use crate::model::{
+    Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName, Version,
+};
+use crate::wire::frame::{Epoch, Liveness, SwimFrame, SwimMessage};
+use crate::wire::{ClusterHash, DatagramBuilder, Frame};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Who this agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's name; datagrams of other clusters are dropped.
+    pub cluster: String,
+    /// This node's name.
+    pub name: NodeName,
+    /// This node's identifier.
+    pub id: NodeId,
+    /// Where others reach it.
+    pub addr: SocketAddr,
+    /// This run's generation.
+    pub generation: Generation,
+    /// Node tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A datagram to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Where to.
+    pub to: SocketAddr,
+    /// The bytes, at most `max_datagram_bytes`.
+    pub bytes: Vec<u8>,
+}
+
+/// Why [`Agent::force_leave`] did nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ForceLeaveError {
+    /// No member has this name.
+    #[error("no node is named {0:?}")]
+    Unknown(NodeName),
+    /// The member is alive; only failed members can be made to leave.
+    #[error("node {0:?} is {1}: want a failed one (stop its agent, or let it leave by itself)")]
+    NotFailed(NodeName, MemberStatus),
+}
+
+/// How far the agent has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// Told others that it goes.
+    Leaving,
+    /// Another node holds its name: it takes part in nothing.
+    Stopped,
+}
+
+/// A deadline this late means that the process did not run in between.
+const STALL_MIN: Duration = Duration::from_millis(400);
+
+/// The state machine of one agent.
+///
+/// Drain [`Self::poll_datagram`] and [`Self::poll_event`] after every input, and call
+/// [`Self::handle_timeout`] when [`Self::poll_timeout`] says so.
+pub struct Agent {
+    identity: Identity,
+    own: NodeKey,
+    /// The generation that this process started with: the older run keeps a contested name.
+    started: Generation,
+    config: Config,
+    cluster: ClusterHash,
+    phase: Phase,
+    local: LocalState,
+    swim: Swim,
+    catalog: Catalog,
+    spread: Spread,
+    repair: Repair,
+    tree: Tree,
+    join: Join,
+    leave: Option<Leave>,
+    rng: SmallRng,
+    /// No other member is live, as far as known.
+    alone: bool,
+    claimed_at: Option<Instant>,
+    /// Answers to repairs are capped like rumours.
+    answer_tokens: f64,
+    answered_at: Instant,
+    outgoing: VecDeque<Outgoing>,
+    events: VecDeque<Event>,
+    stats: Stats,
+}
+
+impl Agent {
+    /// An agent with the given registrations, which knows nobody yet.
+    ///
+    /// `address_book` are addresses of peers of an earlier run; they are tried like join addresses.
+    /// `seed` decides all of its random choices.
+    pub fn new(
+        identity: Identity,
+        config: Config,
+        local: LocalState,
+        address_book: Vec<SocketAddr>,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let own = identity.name.key();
+        let cluster = ClusterHash::of(&identity.cluster);
+        let epoch = Epoch::first_of(identity.generation);
+        let mut agent = Self {
+            own,
+            started: identity.generation,
+            cluster,
+            phase: Phase::Running,
+            swim: Swim::new(own, epoch, identity.addr, config.clone(), rng.random(), now),
+            catalog: Catalog::new(config.clone()),
+            spread: Spread::new(config.clone(), cluster, rng.random(), now),
+            repair: Repair::new(rng.random()),
+            tree: Tree::default(),
+            join: Join::new(rng.random(), now),
+            leave: None,
+            alone: true,
+            claimed_at: None,
+            answer_tokens: config.gossip_bytes_per_s_max as f64,
+            answered_at: now,
+            outgoing: VecDeque::new(),
+            events: VecDeque::new(),
+            stats: Stats::default(),
+            rng,
+            identity,
+            config,
+            local,
+        };
+        agent.publish_all();
+        agent.join(&address_book, now);
+        agent
+    }
+
+    // ---- getters
+
+    /// Who this agent is; its generation may have been raised since the start.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The configuration it runs with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What is registered on this host.
+    pub fn local(&self) -> &LocalState {
+        &self.local
+    }
+
+    /// All members, this node among them, in the order of their keys.
+    pub fn members(&self) -> impl Iterator<Item = Member> + '_ {
+        let mut own = Some(self.own_member());
+        let mut peers = self.swim.peers().iter().peekable();
+        std::iter::from_fn(move || {
+            let own_next = peers.peek().is_none_or(|(key, _)| *key > self.own);
+            if own_next && let Some(member) = own.take() {
+                return Some(member);
+            }
+            peers.next().map(|(key, _)| key).and_then(|key| self.member(key))
+        })
+    }
+
+    /// What is believed of one node.
+    pub fn member(&self, key: NodeKey) -> Option<Member> {
+        if key == self.own {
+            return Some(self.own_member());
+        }
+        self.swim.peers().get(key).map(|p| Member {
+            key,
+            generation: p.epoch.generation(),
+            incarnation: p.incarnation,
+            status: match p.state {
+                Liveness::Alive => MemberStatus::Alive,
+                Liveness::Suspect => MemberStatus::Suspect,
+                Liveness::Down => MemberStatus::Failed,
+                Liveness::Left => MemberStatus::Left,
+            },
+            addr: p.addr,
+            rtt: p.rtt,
+        })
+    }
+
+    fn own_member(&self) -> Member {
+        let own = self.swim.own_update();
+        Member {
+            key: self.own,
+            generation: self.identity.generation,
+            incarnation: own.incarnation,
+            status: if self.phase == Phase::Leaving { MemberStatus::Left } else { MemberStatus::Alive },
+            addr: self.identity.addr,
+            rtt: Some(Duration::ZERO),
+        }
+    }
+
+    /// Live members, this node included.
+    pub fn live_count(&self) -> usize {
+        self.swim.peers().live().len() + 1
+    }
+
+    /// An entry in readable form, with the run and the version it was written in.
+    pub fn entry(&self, owner: NodeKey, key: &EntryKey) -> Option<(Generation, Version, Entry)> {
+        self.catalog.entry(owner, key)
+    }
+
+    /// An entry's bytes as its owner wrote them, with the run and the version.
+    pub fn entry_bytes(&self, owner: NodeKey, key: &EntryKey) -> Option<(Generation, Version, &[u8])> {
+        self.catalog.owner(owner)?.entry(key).map(|(g, v, b)| (g, v, b.as_ref()))
+    }
+
+    /// The keys of an owner's entries.
+    pub fn entry_keys(&self, owner: NodeKey) -> impl Iterator<Item = &EntryKey> + '_ {
+        self.catalog.owner(owner).into_iter().flat_map(|o| o.keys())
+    }
+
+    /// Everybody whose entries are known, in the order of their keys.
+    pub fn owners(&self) -> impl Iterator<Item = NodeKey> + '_ {
+        self.catalog.owners().map(|(key, _)| key)
+    }
+
+    /// Services and checks of all owners together, and owners' own records.
+    pub fn entry_count(&self) -> usize {
+        self.catalog.owners().map(|(_, o)| o.live_count()).sum()
+    }
+
+    /// Addresses worth trying after a restart: live peers first, then join addresses and peers
+    /// that failed. At most 256.
+    pub fn address_book(&self) -> Vec<SocketAddr> {
+        let peers = self.swim.peers();
+        let live = peers.live().iter().filter_map(|k| peers.get(*k)).map(|p| p.addr);
+        let failed = peers.iter().filter(|(_, p)| p.state == Liveness::Down).map(|(_, p)| p.addr);
+        let mut seen = BTreeSet::new();
+        live.take(ADDRESSES_MAX / 2)
+            .chain(self.join.addresses())
+            .chain(failed)
+            .filter(|a| *a != self.identity.addr && seen.insert(*a))
+            .take(ADDRESSES_MAX)
+            .collect()
+    }
+
+    /// Whether [`Self::leave`] was called.
+    pub fn is_leaving(&self) -> bool {
+        self.phase == Phase::Leaving
+    }
+
+    /// Digest of all that agents must agree on; equal in a converged cluster.
+    pub fn root_digest(&self) -> u64 {
+        self.tree.root().0
+    }
+
+    /// Counters and present values.
+    pub fn stats(&self) -> Stats {
+        let swim = self.swim.counters();
+        let mut dropped = self.stats.dropped.clone();
+        dropped.insert("member_refused", swim.members_refused);
+        dropped.insert("record_refused", self.catalog.refused);
+        Stats {
+            dropped,
+            probes_sent: swim.probes_sent,
+            probes_failed: swim.probes_failed,
+            suspicions_raised: swim.suspicions_raised,
+            suspicions_refuted: swim.suspicions_refuted,
+            rejoins: swim.renewals,
+            watchdog: swim.watchdog,
+            rumours_queued: self.spread.queued(),
+            rumours_sent: self.spread.sent(),
+            rumours_shed: self.spread.shed(),
+            rumours_waiting: self.spread.waiting(),
+            sync_rounds: self.repair.rounds,
+            last_difference: self.repair.last_difference,
+            ..self.stats.clone()
+        }
+    }
+
+    // ---- commands
+
+    /// Tries these addresses until each has answered, and remembers them for healing.
+    pub fn join(&mut self, addrs: &[SocketAddr], now: Instant) {
+        for addr in addrs.iter().filter(|a| **a != self.identity.addr) {
+            self.join.add(*addr, now);
+        }
+    }
+
+    /// Says goodbye; [`Event::Left`] tells when enough others know. There is no way back.
+    pub fn leave(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for key in self.catalog.keep_only_node(self.own) {
+            self.events.push_back(Event::EntryChanged(self.own, key));
+        }
+        let record = self.write_own_node(true);
+        self.phase = Phase::Leaving;
+        let mut targets = self.swim.peers().live().to_vec();
+        rand::seq::SliceRandom::shuffle(targets.as_mut_slice(), &mut self.rng);
+        self.leave = Some(Leave::new(record, targets, &self.config, now));
+        self.events.push_back(Event::MemberChanged(self.own));
+        self.run_leave(now);
+        self.settle(None, now);
+    }
+
+    /// Makes a failed member `left` for everybody; with `prune` this agent forgets it as well.
+    pub fn force_leave(&mut self, name: &NodeName, prune: bool, now: Instant) -> Result<(), ForceLeaveError> {
+        let key = name.key();
+        let Some(member) = self.member(key) else { return Err(ForceLeaveError::Unknown(name.clone())) };
+        if key == self.own || member.status.is_live() {
+            return Err(ForceLeaveError::NotFailed(name.clone(), member.status));
+        }
+        self.swim.end_life(key, member.generation, now);
+        self.settle(None, now);
+        if prune {
+            self.swim.forget(key, now);
+            self.settle(None, now);
+        }
+        Ok(())
+    }
+
+    // ---- the world tells the agent
+
+    /// Time has come to what [`Self::poll_timeout`] named.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        if let Some((deadline, why)) = self.poll_timeout() {
+            let late = now.since(deadline);
+            if late >= STALL_MIN.max(self.config.probe_timeout) {
+                tracing::warn!(late_ms = late.as_millis() as u64, why, "this agent did not run for a while");
+                self.swim.postpone(late);
+                self.repair.postpone(late);
+            }
+        }
+        if self.phase == Phase::Running {
+            self.swim.handle_timeout(now);
+            self.run_join(now);
+            self.run_local(now);
+        }
+        self.run_leave(now);
+        self.settle(None, now);
+        self.run_pulls(now);
+        self.flush(now);
+    }
+
+    /// The kernel reports that nobody listens at `addr`. It decides nothing: the member there is
+    /// merely probed at its next turn as ever.
+    pub fn handle_unreachable(&mut self, addr: SocketAddr, _now: Instant) {
+        tracing::debug!(%addr, "a datagram could not be delivered");
+        *self.stats.dropped.entry("unreachable").or_default() += 1;
+    }
+
+    // ---- the agent tells the world
+
+    /// The next datagram to send.
+    pub fn poll_datagram(&mut self) -> Option<Outgoing> {
+        let out = self.outgoing.pop_front()?;
+        self.stats.datagrams_sent += 1;
+        self.stats.bytes_sent += out.bytes.len() as u64;
+        Some(out)
+    }
+
+    /// The next thing that changed.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`], and what will happen then.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        if self.phase == Phase::Stopped {
+            return None;
+        }
+        let gossip = self.spread.next_deadline().map(|at| (at, "gossip"));
+        let leave = self.leave.as_ref().and_then(Leave::next_deadline).map(|at| (at, "leave"));
+        let mut next = [gossip, leave, self.repair.next_deadline()].into_iter().flatten().min();
+        if self.phase == Phase::Running {
+            let check = local::next_deadline(&self.local).map(|at| (at, "check expiry"));
+            next = [next, self.swim.next_deadline(), self.join.next_deadline(), check].into_iter().flatten().min();
+        }
+        next
+    }
+
+    // ---- what an input sets off
+
+    /// Carries out what membership wants until it wants nothing more. `from` is who told us.
+    fn settle(&mut self, from: Option<NodeKey>, now: Instant) {
+        while let Some(output) = self.swim.poll() {
+            match output {
+                Output::Send(addr, frame) => self.send_swim(addr, frame),
+                Output::Tell(addr, update) => self.send_frames(addr, &[Frame::Members(vec![update])]),
+                Output::Notice(addr, key, epoch) => self.send_frames(addr, &[Frame::DownNotice(key, epoch)]),
+                Output::News(update) => self.spread.member(update, from, now),
+                Output::Changed(key) => self.member_changed(key),
+                Output::Removed(key) => self.member_removed(key),
+                Output::Renewed(epoch) => {
+                    tracing::info!(epoch = epoch.0, "others held this node for failed; it took a new life");
+                    self.touch(self.own);
+                    self.events.push_back(Event::MemberChanged(self.own));
+                }
+                Output::Remembered(epoch) => self.outlive(epoch, now),
+                Output::Rival(addr, _) => self.claim_name_at(addr, now),
+            }
+        }
+        self.greet(now);
+        self.flush(now);
+    }
+
+    /// The first peer after a time alone has everything to learn of this node.
+    fn greet(&mut self, now: Instant) {
+        let alone = self.swim.peers().live().is_empty();
+        if self.alone && !alone && self.phase == Phase::Running {
+            let own = self.swim.own_update();
+            self.spread.member(own, None, now);
+            self.announce_own_head(now);
+        }
+        self.alone = alone;
+    }
+
+    fn flush(&mut self, now: Instant) {
+        let outgoing = &mut self.outgoing;
+        self.spread.flush(self.swim.peers(), now, &mut |out| outgoing.push_back(out));
+    }
+
+    fn member_changed(&mut self, key: NodeKey) {
+        let state = self.swim.peers().get(key).map(|p| p.state);
+        match state {
+            Some(s) if s.is_live() => self.catalog.readmit(key),
+            Some(Liveness::Left) => self.drop_services_of(key),
+            _ => {}
+        }
+        self.touch(key);
+        self.events.push_back(Event::MemberChanged(key));
+    }
+
+    fn member_removed(&mut self, key: NodeKey) {
+        for entry in self.catalog.forget(key) {
+            self.events.push_back(Event::EntryChanged(key, entry));
+        }
+        self.repair.caught_up(key);
+        self.touch(key);
+        self.events.push_back(Event::MemberRemoved(key));
+    }
+
+    fn drop_services_of(&mut self, key: NodeKey) {
+        for entry in self.catalog.keep_only_node(key) {
+            self.events.push_back(Event::EntryChanged(key, entry));
+        }
+    }
+
+    /// Brings the digest of a node's row up to date.
+    fn touch(&mut self, key: NodeKey) {
+        let row = self.known().row(key);
+        let digest = (row.member.is_some() || row.table.is_some()).then(|| row_digest(&row));
+        self.tree.set(key, digest);
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known { tree: &self.tree, peers: self.swim.peers(), own: self.swim.own_update(), catalog: &self.catalog }
+    }
+
+    // ---- sending
+
+    fn send_frames(&mut self, to: SocketAddr, frames: &[Frame]) {
+        let mut datagram = DatagramBuilder::new(self.cluster, self.config.max_datagram_bytes);
+        for frame in frames {
+            let fits = datagram.push(frame);
+            debug_assert!(fits, "a {} frame is made to fit", frame.kind());
+        }
+        if !datagram.is_empty() {
+            self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
+        }
+    }
+
+    /// A probe or an answer, with the root digest, what the receiver must know of itself, and as
+    /// many rumours as fit.
+    fn send_swim(&mut self, to: SocketAddr, frame: SwimFrame) {
+        let mut datagram = DatagramBuilder::new(self.cluster, self.config.max_datagram_bytes);
+        let receiver = frame.to;
+        let probes = matches!(frame.message, SwimMessage::Ping(_) | SwimMessage::Ack(_));
+        datagram.push(&Frame::Swim(frame));
+        if let Some(update) = self.swim.peers().as_update(receiver)
+            && update.state == Liveness::Suspect
+        {
+            datagram.push(&Frame::Members(vec![update]));
+        }
+        if probes {
+            datagram.push(&Frame::Root(self.tree.root()));
+        }
+        let live = self.swim.peers().live().len();
+        self.spread.fill(&mut datagram, receiver, live);
+        self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
+    }
+
+    fn drop_counted(&mut self, why: &'static str) {
+        *self.stats.dropped.entry(why).or_default() += 1;
+    }
+
+    // ---- periodic parts
+
+    fn run_join(&mut self, now: Instant) {
+        if self.join.next_deadline().is_none_or(|(at, _)| at > now) {
+            return;
+        }
+        let peers = self.swim.peers();
+        let mut reached: BTreeSet<SocketAddr> =
+            peers.live().iter().filter_map(|k| peers.get(*k)).map(|p| p.addr).collect();
+        reached.remove(&self.identity.addr);
+        let lost: Vec<SocketAddr> =
+            peers.iter().filter(|(_, p)| p.state == Liveness::Down).map(|(_, p)| p.addr).collect();
+        for step in self.join.steps(&self.config, lost.into_iter(), &reached, now) {
+            match step {
+                Step::Request { to, attempts } => {
+                    self.send_join_request(to);
+                    if attempts > 1 && !self.join.is_joined() {
+                        self.events.push_back(Event::JoinRetried { addr: to, attempts });
+                    }
+                }
+                Step::AskHolder(holder) => self.send_name_claim(holder),
+                Step::NameIsFree(epoch) => self.outlive(epoch, now),
+            }
+        }
+    }
+
+    fn run_leave(&mut self, now: Instant) {
+        let Some(leave) = &mut self.leave else { return };
+        let told = leave.round(now);
+        let record = leave.record.clone();
+        if leave.finished(now) {
+            let acknowledged_by = leave.acknowledged();
+            self.events.push_back(Event::Left { acknowledged_by });
+            return;
+        }
+        for key in told {
+            if let Some(addr) = self.swim.peers().get(key).map(|p| p.addr) {
+                self.send_frames(addr, &[Frame::Leave(record.clone())]);
+            }
+        }
+    }
+}

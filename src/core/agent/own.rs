@@ -1,0 +1,244 @@
+//! This host's registrations, and how they become this node's entries in the catalog.
+
+use super::{Agent, Phase};
+use crate::core::event::Event;
+use crate::core::local;
+use crate::model::{
+    CheckId, CheckRecord, Entry, EntryKey, Extensions, Instant, LocalCheck, LocalCommand, LocalError,
+    LocalState, NodeRecord, Version,
+};
+use crate::wire::frame::{Head, Record};
+use crate::wire::record;
+use bytes::Bytes;
+use imbl::ordmap::DiffItem;
+use std::collections::BTreeMap;
+
+/// Bytes of a check's output that travel with a change of its status.
+const OUTPUT_BYTES_SPREAD: usize = 512;
+
+impl Agent {
+    // ---- commands
+
+    /// Tries `command` on `state`: the state it would lead to, or why it may not be.
+    pub fn check(&self, state: &LocalState, command: &LocalCommand, now: Instant) -> Result<LocalState, LocalError> {
+        if self.phase != Phase::Running {
+            return Err(LocalError::Leaving);
+        }
+        let mut after = state.clone();
+        local::apply(&mut after, command, now)?;
+        let have = state.services.len() + state.checks.len();
+        let max = self.config.max_entries_per_node;
+        if after.services.len() + after.checks.len() > max.max(have) {
+            return Err(LocalError::TooManyEntries { have, max });
+        }
+        self.check_sizes(state, &after)?;
+        Ok(after)
+    }
+
+    /// Carries out a command of this host.
+    pub fn apply(&mut self, command: &LocalCommand, now: Instant) -> Result<(), LocalError> {
+        let after = self.check(&self.local, command, now)?;
+        self.set_local(after, now);
+        Ok(())
+    }
+
+    /// Replaces the node's tags.
+    pub fn set_tags(&mut self, tags: BTreeMap<String, String>, now: Instant) -> Result<(), LocalError> {
+        if self.phase != Phase::Running {
+            return Err(LocalError::Leaving);
+        }
+        let mut node = self.own_node(false);
+        node.tags.clone_from(&tags);
+        self.check_size("node tags", &Entry::Node(node))?;
+        if self.identity.tags != tags {
+            self.identity.tags = tags;
+            let record = self.write_own_node(false);
+            self.spread.record(record, EntryKey::Node, None, now);
+            self.settle(None, now);
+        }
+        Ok(())
+    }
+
+    // ---- time
+
+    pub(super) fn run_local(&mut self, now: Instant) {
+        if local::next_deadline(&self.local).is_none_or(|at| at > now) {
+            return;
+        }
+        let mut after = self.local.clone();
+        if local::expire(&mut after, now) {
+            self.set_local(after, now);
+        }
+    }
+
+    // ---- becoming entries
+
+    fn set_local(&mut self, after: LocalState, now: Instant) {
+        let before = std::mem::replace(&mut self.local, after);
+        let mut keys: Vec<EntryKey> = Vec::new();
+        for item in before.services.diff(&self.local.services) {
+            keys.push(EntryKey::Service(changed_key(&item).clone()));
+        }
+        for item in before.checks.diff(&self.local.checks) {
+            keys.push(EntryKey::Check(changed_key(&item).clone()));
+        }
+        if keys.is_empty() {
+            return;
+        }
+        // A heartbeat that changes nothing but its deadline is nobody else's business, and not
+        // worth a write to disk either.
+        let mut told = false;
+        for key in keys {
+            told |= self.publish(&key, now);
+        }
+        if told {
+            self.events.push_back(Event::LocalChanged);
+        }
+        self.settle(None, now);
+    }
+
+    /// Writes all of this node's entries in key order, which is how [`super::super::catalog`]
+    /// numbers an unchanged table after a restart.
+    pub(super) fn publish_all(&mut self) {
+        self.write_own_node(false);
+        let services: Vec<EntryKey> = self.local.services.keys().cloned().map(EntryKey::Service).collect();
+        let checks: Vec<EntryKey> = self.local.checks.keys().cloned().map(EntryKey::Check).collect();
+        for key in services.into_iter().chain(checks) {
+            if let Some(body) = self.own_body(&key) {
+                self.write_own(key, Some(body));
+            }
+        }
+    }
+
+    /// Writes one entry if it is not what was last written; says whether it did.
+    fn publish(&mut self, key: &EntryKey, now: Instant) -> bool {
+        let body = self.own_body(key);
+        let known = self.catalog.owner(self.own).and_then(|o| o.entry(key)).map(|(_, _, b)| b.clone());
+        if body == known {
+            return false;
+        }
+        let record = self.write_own(key.clone(), body);
+        self.spread.record(record, key.clone(), None, now);
+        true
+    }
+
+    fn write_own(&mut self, key: EntryKey, body: Option<Bytes>) -> Record {
+        let record = self.catalog.write_own(self.own, self.identity.generation, key.clone(), body);
+        self.touch(self.own);
+        self.events.push_back(Event::EntryChanged(self.own, key));
+        record
+    }
+
+    pub(super) fn write_own_node(&mut self, left: bool) -> Record {
+        let body = Bytes::from(record::encode(&Entry::Node(self.own_node(left))));
+        self.write_own(EntryKey::Node, Some(body))
+    }
+
+    fn own_node(&self, left: bool) -> NodeRecord {
+        NodeRecord {
+            name: self.identity.name.clone(),
+            id: self.identity.id,
+            addr: self.identity.addr,
+            tags: self.identity.tags.clone(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            left,
+            extensions: Extensions::new(),
+        }
+    }
+
+    fn own_body(&self, key: &EntryKey) -> Option<Bytes> {
+        let entry = match key {
+            EntryKey::Service(id) => Entry::Service((**self.local.services.get(id)?).clone()),
+            EntryKey::Check(id) => Entry::Check(self.check_record(id, self.local.checks.get(id)?)),
+            EntryKey::Node => Entry::Node(self.own_node(false)),
+            EntryKey::Unknown(..) => return None,
+        };
+        Some(Bytes::from(record::encode(&entry)))
+    }
+
+    /// Output travels only with a change of status; until then the last one that did stays.
+    fn check_record(&self, id: &CheckId, check: &LocalCheck) -> CheckRecord {
+        let mut record = check_record(id, check);
+        if let Some((_, _, Entry::Check(known))) = self.catalog.entry(self.own, &EntryKey::Check(id.clone()))
+            && known.status == record.status
+        {
+            record.output = known.output;
+        }
+        record
+    }
+
+    // ---- limits
+
+    fn check_sizes(&self, before: &LocalState, after: &LocalState) -> Result<(), LocalError> {
+        for item in before.services.diff(&after.services) {
+            if let DiffItem::Add(id, s) | DiffItem::Update { new: (id, s), .. } = item {
+                self.check_size(&format!("service {id:?}"), &Entry::Service((**s).clone()))?;
+            }
+        }
+        for item in before.checks.diff(&after.checks) {
+            if let DiffItem::Add(id, c) | DiffItem::Update { new: (id, c), .. } = item {
+                self.check_size(&format!("check {id:?}"), &Entry::Check(check_record(id, c)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_size(&self, what: &str, entry: &Entry) -> Result<(), LocalError> {
+        let bytes = record::encode(entry).len();
+        let max = self.config.max_record_bytes;
+        if bytes <= max {
+            return Ok(());
+        }
+        Err(LocalError::RecordTooLarge { what: what.to_owned(), bytes, max })
+    }
+
+    // ---- what others say of this node's table
+
+    /// Others hold a table of ours that this run did not write: outlive it.
+    pub(super) fn handle_own_head(&mut self, head: &Head, now: Instant) {
+        let ahead = head.generation > self.identity.generation
+            || (head.generation == self.identity.generation && head.version > self.own_version());
+        if ahead && head.generation <= crate::model::Generation::MAX {
+            self.outlive(crate::wire::frame::Epoch((head.generation.0 << 16) | 0xffff), now);
+        }
+    }
+
+    fn own_version(&self) -> Version {
+        self.catalog.owner(self.own).map_or(Version(0), |o| o.complete_to())
+    }
+
+    /// Tells where this node's table stands; who lacks any of it pulls it.
+    pub(super) fn announce_own_head(&mut self, now: Instant) {
+        self.touch(self.own);
+        if let Some(head) = self.catalog.head(self.own) {
+            self.spread.head(head, None, now);
+        }
+    }
+}
+
+fn check_record(id: &CheckId, check: &LocalCheck) -> CheckRecord {
+    let d = &check.definition;
+    let mut end = check.output.len().min(OUTPUT_BYTES_SPREAD);
+    while !check.output.is_char_boundary(end) {
+        end -= 1;
+    }
+    CheckRecord {
+        id: id.clone(),
+        name: d.name.clone(),
+        service_id: d.service_id.clone(),
+        status: check.status,
+        notes: d.notes.clone(),
+        output: check.output[..end].to_owned(),
+        kind: d.kind.as_str().to_owned(),
+        interval: d.interval.clone(),
+        timeout: d.timeout.clone(),
+        extensions: Extensions::new(),
+    }
+}
+
+fn changed_key<'a, K, V>(item: &DiffItem<'a, 'a, K, V>) -> &'a K {
+    match item {
+        DiffItem::Add(key, _) | DiffItem::Remove(key, _) => key,
+        DiffItem::Update { old: (key, _), .. } => key,
+    }
+}

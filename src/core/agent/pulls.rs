@@ -1,0 +1,159 @@
+//! Repairs under way: questions out, answers in, and answers to the questions of others.
+
+use super::{Agent, Phase};
+use crate::core::event::Event;
+use crate::core::gossip::exchange::Progress;
+use crate::model::{Generation, Instant, NodeKey, Version};
+use crate::wire::Frame;
+use crate::wire::frame::{Answer, Ask, MemberUpdate, Row, Want};
+use std::net::SocketAddr;
+
+impl Agent {
+    /// Sends the questions that are due and ends the exchanges that are over.
+    pub(super) fn run_pulls(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let catalog = &self.catalog;
+        let own = self.own;
+        self.repair.pull_behind(now, |owner| {
+            let known = catalog.owner(owner)?;
+            (owner != own && known.is_behind()).then(|| Want {
+                owner,
+                generation: known.generation(),
+                have: known.complete_to(),
+                cursor: None,
+            })
+        });
+        let mut questions: Vec<(SocketAddr, u32, Ask)> = Vec::new();
+        for exchange in self.repair.exchanges() {
+            let peer = exchange.peer;
+            questions.extend(exchange.questions(now).into_iter().map(|(id, ask)| (peer, id, ask)));
+        }
+        for (peer, id, ask) in questions {
+            self.send_frames(peer, &[Frame::Ask(id, ask)]);
+        }
+        for ended in self.repair.ended(&self.config, now) {
+            if ended.joining && !ended.has_failed() && !self.join.is_joined() {
+                self.join.set_joined();
+                self.events.push_back(Event::Joined { via: ended.peer, members: self.live_count() });
+            }
+        }
+    }
+
+    /// Answers a question, within the same cap on bytes per second as rumours.
+    pub(super) fn answer(&mut self, from: SocketAddr, id: u32, ask: &Ask, now: Instant) {
+        let rate = self.config.gossip_bytes_per_s_max as f64;
+        let gained = now.since(self.answered_at).as_secs_f64() * rate;
+        self.answer_tokens = (self.answer_tokens + gained).min(rate);
+        self.answered_at = now;
+        if self.answer_tokens <= 0.0 {
+            return self.drop_counted("ask_over_rate");
+        }
+        let answer = self.known().answer(ask, self.frame_room());
+        let before = self.outgoing.len();
+        self.send_frames(from, &[Frame::Answer(id, answer)]);
+        if let Some(out) = self.outgoing.get(before) {
+            self.answer_tokens -= out.bytes.len() as f64;
+        }
+    }
+
+    pub(super) fn handle_answer(&mut self, from: SocketAddr, id: u32, answer: Answer, now: Instant) {
+        let max = self.config.max_record_bytes;
+        let Some(exchange) = self.repair.asker(from, id) else { return self.drop_counted("answer_unasked") };
+        match answer {
+            Answer::Buckets(theirs) => exchange.on_buckets(id, &theirs, &self.tree),
+            Answer::Rows { rows, more } => {
+                if exchange.on_rows(id, rows.last().map(|r| r.key), more) {
+                    for row in rows {
+                        self.handle_row(from, &row, now);
+                    }
+                }
+            }
+            Answer::Records(pages) => {
+                let progress = exchange.on_records(id, pages);
+                self.handle_progress(from, progress, now);
+            }
+            Answer::Chunk { total, bytes } => {
+                let progress = exchange.on_chunk(id, total, &bytes, max);
+                self.handle_progress(from, progress, now);
+            }
+        }
+    }
+
+    /// A node as a peer knows it: take over its membership, and pull what is missing of its table.
+    fn handle_row(&mut self, from: SocketAddr, row: &Row, now: Instant) {
+        if let Some(m) = &row.member {
+            let update = MemberUpdate {
+                key: row.key,
+                epoch: m.epoch,
+                incarnation: m.incarnation,
+                state: m.state,
+                addr: m.addr,
+            };
+            let reaped = !m.state.is_live()
+                && self.swim.peers().get(row.key).is_none()
+                && self.catalog.was_dropped(row.key, m.epoch.generation());
+            if !reaped {
+                self.swim.handle_update(&update, false, now);
+                self.settle(None, now);
+            }
+        }
+        let Some(table) = &row.table else { return };
+        if row.key == self.own {
+            let head = crate::wire::frame::Head {
+                owner: row.key,
+                generation: table.generation,
+                version: table.complete_to,
+                digest: table.digest,
+            };
+            return self.handle_own_head(&head, now);
+        }
+        if !self.catalog.wants(row.key, table) {
+            return;
+        }
+        let known = self.catalog.table(row.key);
+        let (generation, have) = known.map_or((Generation(0), Version(0)), |t| (t.generation, t.complete_to));
+        if let Some(exchange) = self.repair.exchanges().find(|x| x.peer == from) {
+            exchange.want(Want { owner: row.key, generation, have, cursor: None });
+        }
+    }
+
+    fn handle_progress(&mut self, from: SocketAddr, progress: Vec<Progress>, now: Instant) {
+        for step in progress {
+            let owner = match &step {
+                Progress::Page(page) => page.owner,
+                Progress::Item(owner, ..) | Progress::Complete(owner, ..) => *owner,
+            };
+            if owner != self.own {
+                self.handle_step(from, owner, step, now);
+            }
+        }
+    }
+
+    fn handle_step(&mut self, from: SocketAddr, owner: NodeKey, step: Progress, now: Instant) {
+        let outcome = match step {
+            Progress::Page(mut page) => {
+                page.items.retain(|i| i.key().is_ok_and(|k| self.admits(owner, page.generation, Some(&k))));
+                self.catalog.apply_page(&page)
+            }
+            Progress::Item(_, generation, item) => {
+                if item.key().is_ok_and(|k| self.admits(owner, generation, Some(&k))) {
+                    self.catalog.apply_item(owner, generation, &item)
+                } else {
+                    return;
+                }
+            }
+            Progress::Complete(_, generation, version) => Ok(self.catalog.complete(owner, generation, version)),
+        };
+        let Some(outcome) = self.take_outcome(owner, outcome) else { return };
+        if outcome.news {
+            self.stats.sync_records += 1;
+            if let Some(exchange) = self.repair.exchanges().find(|x| x.peer == from) {
+                exchange.useful = true;
+            }
+        }
+        self.settle_left(owner, now);
+        self.settle(None, now);
+    }
+}

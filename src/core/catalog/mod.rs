@@ -1,0 +1,349 @@
+//! The replicated service table: every owner's entries, merged as a join.
+//!
+//! Each owner writes only its own entries; everybody else relays. What an owner says is ordered
+//! by `(generation, version)`; [`owner::Owner`] holds the rules. This room keeps the owners, the
+//! limits on what may come in, and nothing about how records travel.
+
+mod owner;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use owner::{Outcome, Owner, Slot};
+
+use crate::core::config::Config;
+use crate::model::{Entry, EntryKey, Generation, NodeKey, Version};
+use crate::wire::frame::{Body, Head, Item, Page, Record, RowTable};
+use crate::wire::record;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// Why something about an owner's table was not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It does not decode, or contradicts itself.
+    Malformed,
+    /// It is larger than a record may be.
+    Oversize,
+    /// The owner, or all owners together, have as much as they may.
+    Full,
+}
+
+/// Bytes of bodies and ids that all tables together may hold.
+const CATALOG_BYTES_MAX: usize = 1 << 30;
+
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    owners: BTreeMap<NodeKey, Owner>,
+    /// Owners whose tables were dropped, with the run that they were of: nothing of that run or an
+    /// earlier one is taken in again.
+    dropped: BTreeMap<NodeKey, Generation>,
+    bytes: usize,
+    config: Config,
+    pub(crate) refused: u64,
+}
+
+impl Catalog {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { owners: BTreeMap::new(), dropped: BTreeMap::new(), bytes: 0, config, refused: 0 }
+    }
+
+    // ---- getters
+
+    pub(crate) fn owner(&self, key: NodeKey) -> Option<&Owner> {
+        self.owners.get(&key)
+    }
+
+    pub(crate) fn owners(&self) -> impl Iterator<Item = (NodeKey, &Owner)> {
+        self.owners.iter().map(|(k, o)| (*k, o))
+    }
+
+    /// The entry, readable. `None` when there is none or it is of an unknown kind.
+    pub(crate) fn entry(&self, owner: NodeKey, key: &EntryKey) -> Option<(Generation, Version, Entry)> {
+        let (generation, version, body) = self.owners.get(&owner)?.entry(key)?;
+        record::decode(key, body).ok().map(|entry| (generation, version, entry))
+    }
+
+    /// The generation in which `owner` said that it left, if that is the last it said.
+    pub(crate) fn left_in(&self, owner: NodeKey) -> Option<Generation> {
+        match self.entry(owner, &EntryKey::Node)? {
+            (generation, _, Entry::Node(node)) if node.left => Some(generation),
+            _ => None,
+        }
+    }
+
+    /// Where `owner`'s table stands, for a row.
+    pub(crate) fn table(&self, owner: NodeKey) -> Option<RowTable> {
+        self.owners.get(&owner).map(|o| RowTable {
+            generation: o.generation(),
+            complete_to: o.complete_to(),
+            digest: o.digest(),
+        })
+    }
+
+    /// Where `owner`'s table stands, for a rumour.
+    pub(crate) fn head(&self, owner: NodeKey) -> Option<Head> {
+        self.owners.get(&owner).map(|o| Head {
+            owner,
+            generation: o.generation(),
+            version: o.complete_to(),
+            digest: o.digest(),
+        })
+    }
+
+    /// Whether a table in this state, at a peer, holds something that is missing here.
+    pub(crate) fn wants(&self, owner: NodeKey, table: &RowTable) -> bool {
+        if table.generation > Generation::MAX || self.was_dropped(owner, table.generation) {
+            return false;
+        }
+        let Some(known) = self.owners.get(&owner) else { return true };
+        match table.generation.cmp(&known.generation()) {
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Less => false,
+            std::cmp::Ordering::Equal => table.complete_to > known.complete_to(),
+        }
+    }
+
+    /// Whether that run of `owner` was forgotten here.
+    pub(crate) fn was_dropped(&self, owner: NodeKey, generation: Generation) -> bool {
+        self.dropped.get(&owner).is_some_and(|g| generation <= *g)
+    }
+
+    // ---- what the owner itself does
+
+    /// Writes an entry of this node, or deletes it; the record is what to tell others.
+    pub(crate) fn write_own(&mut self, own: NodeKey, generation: Generation, key: EntryKey, body: Option<Bytes>) -> Record {
+        let owner = self.owners.entry(own).or_default();
+        if owner.generation() != generation {
+            owner.begin(generation);
+        }
+        let before = owner.bytes();
+        let version = Version(owner.newest().0 + 1);
+        owner.write(own, key.clone(), version, body.clone());
+        owner.complete(version);
+        self.bytes = self.bytes + owner.bytes() - before;
+        let (kind, id) = record::key_parts(&key);
+        Record {
+            head: Head { owner: own, generation, version, digest: owner.digest() },
+            item: Item { version, kind, id: id.to_owned(), body: body.map_or(Body::Deleted, Body::Bytes) },
+        }
+    }
+
+    /// Carries this node's table over into a later generation.
+    pub(crate) fn adopt_own(&mut self, own: NodeKey, generation: Generation) {
+        self.with_owner(own, |o| o.adopt(generation));
+    }
+
+    // ---- what others say
+
+    /// Takes in one write.
+    pub(crate) fn apply_record(&mut self, r: &Record) -> Result<Outcome, Refused> {
+        let head = &r.head;
+        if r.item.version > head.version {
+            return self.refuse(Refused::Malformed);
+        }
+        let key = self.check_item(head.owner, &r.item)?;
+        if !self.prepare(head.owner, head.generation)? {
+            return Ok(Outcome::default());
+        }
+        let body = match &r.item.body {
+            Body::Large(_) => return Ok(self.claim(head)),
+            Body::Deleted => None,
+            Body::Bytes(bytes) => Some(bytes.clone()),
+        };
+        self.check_room(head.owner, &r.item)?;
+        let (owner, version, claim) = (head.owner, r.item.version, (head.version, head.digest));
+        let left = self.is_left_record(&key, body.as_ref());
+        let outcome = self.with_owner(owner, |o| {
+            let mut outcome = o.write(owner, key, version, body);
+            if left && outcome.news {
+                outcome.changed.extend(o.keep_only_node(owner));
+            }
+            o.claim(claim.0, claim.1);
+            outcome.changed.extend(o.settle());
+            outcome.behind = o.is_behind();
+            outcome
+        });
+        Ok(outcome.unwrap_or_default())
+    }
+
+    /// Takes in where an owner's table stands.
+    pub(crate) fn apply_head(&mut self, head: &Head) -> Result<Outcome, Refused> {
+        if let Some(owner) = self.owners.get_mut(&head.owner)
+            && head.generation > owner.generation()
+            && head.generation <= Generation::MAX
+            && owner.would_adopt(head.version, head.digest)
+        {
+            self.with_owner(head.owner, |o| o.adopt(head.generation));
+            return Ok(Outcome { news: true, ..Outcome::default() });
+        }
+        if !self.prepare(head.owner, head.generation)? {
+            return Ok(Outcome::default());
+        }
+        Ok(self.claim(head))
+    }
+
+    fn claim(&mut self, head: &Head) -> Outcome {
+        self.with_owner(head.owner, |o| {
+            let news = o.claim(head.version, head.digest);
+            let changed = o.settle();
+            Outcome { news, behind: o.is_behind(), changed }
+        })
+        .unwrap_or_default()
+    }
+
+    /// Takes in a page that was asked for. Large bodies are left out; the caller fetches them and
+    /// comes back with [`Self::apply_item`].
+    pub(crate) fn apply_page(&mut self, page: &Page) -> Result<Outcome, Refused> {
+        let mut outcome = Outcome::default();
+        if !self.prepare(page.owner, page.generation)? {
+            return Ok(outcome);
+        }
+        if let Some(s) = &page.survivors {
+            let mut at = s.from.0;
+            let live: Vec<Version> = s
+                .gaps
+                .iter()
+                .map(|gap| {
+                    at = at.saturating_add(*gap);
+                    Version(at)
+                })
+                .collect();
+            let (owner, from, to) = (page.owner, s.from, s.to);
+            let gone = self.with_owner(owner, |o| o.keep_only(owner, from, to, &live)).unwrap_or_default();
+            outcome.news |= !gone.is_empty();
+            outcome.changed.extend(gone);
+        }
+        for item in &page.items {
+            let one = self.apply_item(page.owner, page.generation, item)?;
+            outcome.news |= one.news;
+            outcome.changed.extend(one.changed);
+        }
+        Ok(outcome)
+    }
+
+    /// Takes in one entry of a page.
+    pub(crate) fn apply_item(&mut self, owner: NodeKey, generation: Generation, item: &Item) -> Result<Outcome, Refused> {
+        let key = self.check_item(owner, item)?;
+        if !self.prepare(owner, generation)? {
+            return Ok(Outcome::default());
+        }
+        let body = match &item.body {
+            Body::Large(_) => return Ok(Outcome::default()),
+            Body::Deleted => None,
+            Body::Bytes(bytes) => Some(bytes.clone()),
+        };
+        self.check_room(owner, item)?;
+        let left = self.is_left_record(&key, body.as_ref());
+        let version = item.version;
+        let outcome = self.with_owner(owner, |o| {
+            let mut outcome = o.write(owner, key, version, body);
+            if left && outcome.news {
+                outcome.changed.extend(o.keep_only_node(owner));
+            }
+            outcome
+        });
+        Ok(outcome.unwrap_or_default())
+    }
+
+    /// All pages up to `complete_to` of that run were taken in.
+    pub(crate) fn complete(&mut self, owner: NodeKey, generation: Generation, complete_to: Version) -> Outcome {
+        if self.owners.get(&owner).is_none_or(|o| o.generation() != generation) {
+            return Outcome::default();
+        }
+        self.with_owner(owner, |o| {
+            let mut changed = o.complete(complete_to);
+            changed.extend(o.settle());
+            Outcome { news: false, behind: o.is_behind(), changed }
+        })
+        .unwrap_or_default()
+    }
+
+    /// Forgets an owner and keeps what it said from coming back. Returns its entries.
+    pub(crate) fn forget(&mut self, owner: NodeKey) -> Vec<EntryKey> {
+        let Some(old) = self.owners.remove(&owner) else { return Vec::new() };
+        self.bytes -= old.bytes();
+        if self.dropped.len() >= self.config.max_members {
+            self.dropped.pop_first();
+        }
+        self.dropped.insert(owner, old.generation());
+        old.keys().cloned().collect()
+    }
+
+    /// A forgotten owner is live again, in the same run: what it says counts again.
+    pub(crate) fn readmit(&mut self, owner: NodeKey) {
+        self.dropped.remove(&owner);
+    }
+
+    /// Drops the services and checks of an owner that is gone on purpose.
+    pub(crate) fn keep_only_node(&mut self, owner: NodeKey) -> Vec<EntryKey> {
+        self.with_owner(owner, |o| o.keep_only_node(owner)).unwrap_or_default()
+    }
+
+    // ---- inside
+
+    fn with_owner<R>(&mut self, key: NodeKey, f: impl FnOnce(&mut Owner) -> R) -> Option<R> {
+        let owner = self.owners.get_mut(&key)?;
+        let before = owner.bytes();
+        let result = f(owner);
+        self.bytes = self.bytes + owner.bytes() - before;
+        Some(result)
+    }
+
+    /// Makes sure that the owner's table is of `generation`; `false` when that run is over.
+    fn prepare(&mut self, key: NodeKey, generation: Generation) -> Result<bool, Refused> {
+        if generation > Generation::MAX || generation.0 == 0 {
+            return self.refuse(Refused::Malformed);
+        }
+        if self.was_dropped(key, generation) {
+            return Ok(false);
+        }
+        if !self.owners.contains_key(&key) && self.owners.len() >= self.config.max_members {
+            return self.refuse(Refused::Full);
+        }
+        let owner = self.owners.entry(key).or_default();
+        if generation > owner.generation() {
+            self.dropped.remove(&key);
+            self.with_owner(key, |o| o.begin(generation));
+            return Ok(true);
+        }
+        Ok(generation == owner.generation())
+    }
+
+    /// What a record may be, whoever relays it: bounded, and readable if its kind is known.
+    fn check_item(&mut self, owner: NodeKey, item: &Item) -> Result<EntryKey, Refused> {
+        let Ok(key) = item.key() else { return self.refuse(Refused::Malformed) };
+        let Body::Bytes(bytes) = &item.body else { return Ok(key) };
+        if bytes.len() > self.config.max_record_bytes {
+            return self.refuse(Refused::Oversize);
+        }
+        if matches!(key, EntryKey::Unknown(..)) {
+            return Ok(key);
+        }
+        match record::decode(&key, bytes) {
+            Ok(Entry::Node(node)) if node.name.key() != owner => self.refuse(Refused::Malformed),
+            Ok(_) => Ok(key),
+            Err(_) => self.refuse(Refused::Malformed),
+        }
+    }
+
+    fn check_room(&mut self, owner: NodeKey, item: &Item) -> Result<(), Refused> {
+        let Body::Bytes(bytes) = &item.body else { return Ok(()) };
+        let slots = self.owners.get(&owner).map_or(0, Owner::slot_count);
+        // Remembered deletions and the node's own record come on top of what may be registered.
+        let room = self.config.max_entries_per_node + 128;
+        if slots >= room || self.bytes + bytes.len() > CATALOG_BYTES_MAX {
+            return self.refuse(Refused::Full);
+        }
+        Ok(())
+    }
+
+    fn is_left_record(&self, key: &EntryKey, body: Option<&Bytes>) -> bool {
+        let (EntryKey::Node, Some(body)) = (key, body) else { return false };
+        matches!(record::decode(key, body), Ok(Entry::Node(node)) if node.left)
+    }
+
+    fn refuse<T>(&mut self, why: Refused) -> Result<T, Refused> {
+        self.refused += 1;
+        Err(why)
+    }
+}

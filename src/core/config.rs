@@ -1,0 +1,220 @@
+//! The protocol's constants, checked: a [`Config`] that exists is valid.
+
+use std::time::Duration;
+
+/// Why a configuration was refused. Names the key, the value, and what was wanted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} = {value}: want {want}")]
+pub struct ConfigError {
+    /// The key as in the configuration file.
+    pub key: &'static str,
+    /// The value as understood.
+    pub value: String,
+    /// What would have been accepted.
+    pub want: String,
+}
+
+/// Timing and limits before they are checked; see [`Config::new`]. Every field is a key of the
+/// configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Time between two probes of ours (SWIM's protocol period).
+    pub probe_interval: Duration,
+    /// Wait for a direct answer before others are asked to probe.
+    pub probe_timeout: Duration,
+    /// Members asked to probe in our stead.
+    pub indirect_probes: usize,
+    /// A suspect has `suspicion_mult * max(1, log10(n)) * probe_interval` to refute.
+    pub suspicion_mult: u32,
+    /// Failed and left members are remembered for this long.
+    pub reap_after: Duration,
+    /// Members that each eager round goes to.
+    pub gossip_fanout: usize,
+    /// The most gossip bytes per second, averaged over a second.
+    pub gossip_bytes_per_s_max: usize,
+    /// Largest datagram in bytes, header included.
+    pub max_datagram_bytes: usize,
+    /// Largest record in bytes.
+    pub max_record_bytes: usize,
+    /// Services and checks that one node may have.
+    pub max_entries_per_node: usize,
+    /// Members that may be known, failed and left ones included.
+    pub max_members: usize,
+    /// Rumours that may wait to be spread; what is shed is repaired by anti-entropy.
+    pub max_rumours: usize,
+    /// A digest must differ for this long before it is repaired.
+    pub sync_after: Duration,
+    /// Time between two attempts to reach a failed member or an unanswered join address.
+    pub heal_interval: Duration,
+    /// Longest time that leaving may take.
+    pub leave_timeout: Duration,
+    /// Peers that must confirm before a leaver goes (fewer in smaller clusters).
+    pub leave_acks: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::lan()
+    }
+}
+
+impl Settings {
+    /// For hosts within a few milliseconds of each other.
+    pub const fn lan() -> Self {
+        Self {
+            probe_interval: Duration::from_secs(1),
+            probe_timeout: Duration::from_millis(500),
+            indirect_probes: 3,
+            suspicion_mult: 4,
+            reap_after: Duration::from_secs(72 * 3600),
+            gossip_fanout: 3,
+            gossip_bytes_per_s_max: 1_000_000,
+            max_datagram_bytes: 1_400,
+            max_record_bytes: 16 * 1024,
+            max_entries_per_node: 20_000,
+            max_members: 20_000,
+            max_rumours: 100_000,
+            sync_after: Duration::from_millis(500),
+            heal_interval: Duration::from_secs(3),
+            leave_timeout: Duration::from_secs(4),
+            leave_acks: 3,
+        }
+    }
+
+    /// For hosts on different continents.
+    pub const fn wan() -> Self {
+        Self {
+            probe_interval: Duration::from_secs(3),
+            probe_timeout: Duration::from_millis(1_500),
+            suspicion_mult: 5,
+            sync_after: Duration::from_secs(2),
+            ..Self::lan()
+        }
+    }
+
+    /// For agents on one machine.
+    pub const fn local() -> Self {
+        Self {
+            probe_interval: Duration::from_millis(500),
+            probe_timeout: Duration::from_millis(100),
+            suspicion_mult: 3,
+            sync_after: Duration::from_millis(250),
+            ..Self::lan()
+        }
+    }
+}
+
+/// Smallest datagram that carries every fixed-size frame.
+pub const DATAGRAM_BYTES_MIN: usize = 1_200;
+/// Largest datagram: what UDP over IPv4 can carry.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+/// Largest record that chunked pulls can carry.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024;
+
+/// Checked timing and limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config(Settings);
+
+impl std::ops::Deref for Config {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
+        &self.0
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self(Settings::lan())
+    }
+}
+
+impl Config {
+    /// Checks `settings`; the error names the first key that cannot be.
+    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let s = &settings;
+        let ms = Duration::from_millis;
+        let hour = Duration::from_secs(3_600);
+        duration("probe_interval", s.probe_interval, ms(10), hour)?;
+        duration("probe_timeout", s.probe_timeout, ms(1), hour)?;
+        if s.probe_timeout >= s.probe_interval {
+            return Err(ConfigError {
+                key: "probe_timeout",
+                value: format!("{:?}", s.probe_timeout),
+                want: format!("less than probe_interval ({:?})", s.probe_interval),
+            });
+        }
+        duration("reap_after", s.reap_after, Duration::from_secs(10), hour * 24 * 365)?;
+        duration("sync_after", s.sync_after, ms(10), hour)?;
+        duration("heal_interval", s.heal_interval, ms(100), hour)?;
+        duration("leave_timeout", s.leave_timeout, ms(10), ms(4_500))?;
+        number("indirect_probes", s.indirect_probes, 1, 16)?;
+        number("suspicion_mult", s.suspicion_mult as usize, 1, 100)?;
+        number("gossip_fanout", s.gossip_fanout, 1, 16)?;
+        number("gossip_bytes_per_s_max", s.gossip_bytes_per_s_max, 10_000, 1 << 32)?;
+        number("max_datagram_bytes", s.max_datagram_bytes, DATAGRAM_BYTES_MIN, DATAGRAM_BYTES_MAX)?;
+        number("max_record_bytes", s.max_record_bytes, 256, RECORD_BYTES_MAX)?;
+        number("max_entries_per_node", s.max_entries_per_node, 1, 1 << 20)?;
+        number("max_members", s.max_members, 2, 1 << 20)?;
+        number("max_rumours", s.max_rumours, 64, 1 << 22)?;
+        number("leave_acks", s.leave_acks, 1, 16)?;
+        Ok(Self(settings))
+    }
+
+    /// How long a suspect has to refute in a cluster of `live` members.
+    pub fn suspicion_timeout(&self, live: usize) -> Duration {
+        let scale = (live.max(1) as f64).log10().max(1.0);
+        self.probe_interval.mul_f64(f64::from(self.suspicion_mult) * scale)
+    }
+
+    /// How often a rumour is sent in a cluster of `live` members: `4 * ceil(log10(n + 1))`, at
+    /// least 12. Fewer lose rumours in small clusters.
+    pub fn transmissions(&self, live: usize) -> u32 {
+        let log = ((live + 1) as f64).log10().ceil() as u32;
+        (4 * log).max(12)
+    }
+}
+
+fn duration(key: &'static str, v: Duration, min: Duration, max: Duration) -> Result<(), ConfigError> {
+    if v >= min && v <= max {
+        return Ok(());
+    }
+    Err(ConfigError { key, value: format!("{v:?}"), want: format!("{min:?} to {max:?}") })
+}
+
+fn number(key: &'static str, v: usize, min: usize, max: usize) -> Result<(), ConfigError> {
+    if v >= min && v <= max {
+        return Ok(());
+    }
+    Err(ConfigError { key, value: v.to_string(), want: format!("{min} to {max}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_passes_its_own_validation() {
+        for s in [Settings::lan(), Settings::wan(), Settings::local()] {
+            Config::new(s).expect("a preset is valid");
+        }
+    }
+
+    #[test]
+    fn errors_name_key_value_and_want() {
+        let s = Settings { probe_timeout: Duration::from_secs(2), ..Settings::lan() };
+        let e = Config::new(s).expect_err("timeout over interval").to_string();
+        assert_eq!(e, "probe_timeout = 2s: want less than probe_interval (1s)");
+        let s = Settings { gossip_fanout: 0, ..Settings::lan() };
+        let e = Config::new(s).expect_err("no fanout").to_string();
+        assert_eq!(e, "gossip_fanout = 0: want 1 to 16");
+    }
+
+    #[test]
+    fn small_clusters_still_send_each_rumour_twelve_times() {
+        let c = Config::default();
+        assert_eq!(c.transmissions(2), 12);
+        assert_eq!(c.transmissions(100), 12);
+        assert_eq!(c.transmissions(1_000), 16);
+        assert_eq!(c.transmissions(10_000), 20);
+    }
+}

@@ -1,0 +1,46 @@
+use crate::model::{EntryKey, Generation, NodeKey, NodeName};
+use std::net::SocketAddr;
+
+/// What changed inside the agent, past tense, for whoever drives it. Drained by
+/// [`Agent::poll_event`](super::Agent::poll_event); details are read through the getters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A member appeared, or its status, address, generation or incarnation changed.
+    MemberChanged(NodeKey),
+    /// A member was forgotten; read nothing of it any more.
+    MemberRemoved(NodeKey),
+    /// One catalog entry was written, changed or deleted
+    /// ([`Agent::entry`](super::Agent::entry) is `None` after a deletion).
+    EntryChanged(NodeKey, EntryKey),
+    /// Something in [`Agent::local`](super::Agent::local) changed by itself (a TTL expired, a
+    /// heartbeat changed a status): persist it before long.
+    LocalChanged,
+    /// The generation was raised because peers remember a higher one: persist it now.
+    GenerationRaised(Generation),
+    /// The first exchange with a cluster completed.
+    Joined {
+        /// The peer that answered.
+        via: SocketAddr,
+        /// Live members known afterwards, this one included.
+        members: usize,
+    },
+    /// A join address has not answered yet; trying goes on.
+    JoinRetried {
+        /// The address.
+        addr: SocketAddr,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// Another live node holds this node's name. This agent has stopped taking part; end it.
+    NameTaken {
+        /// The name both claim.
+        name: NodeName,
+        /// Where the other one is.
+        holder: SocketAddr,
+    },
+    /// Everything about leaving is done: enough peers know, or the time for it is over.
+    Left {
+        /// Peers that confirmed.
+        acknowledged_by: usize,
+    },
+}

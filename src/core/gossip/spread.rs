@@ -1,0 +1,265 @@
+//! Spreading: eager rounds to random members, and rumours in the spare room of other datagrams.
+//!
+//! A rumour goes to a few random members at once and again in widening intervals until its budget
+//! of sends is used up (Karp et al. 2000; the budget is SWIM's lambda log n). Membership and
+//! catalog have queues and shares of their own, so that a storm in one cannot starve the other.
+
+use super::queue::Queue;
+use crate::core::Outgoing;
+use crate::core::config::Config;
+use crate::core::swim::Peers;
+use crate::model::{EntryKey, Instant, NodeKey};
+use crate::wire::frame::{Body, Head, MemberUpdate, Record};
+use crate::wire::{ClusterHash, DatagramBuilder, Frame, codec};
+use rand::rngs::SmallRng;
+use rand::SeedableRng;
+use std::time::Duration;
+
+/// Shortest time between two eager flushes: what arrives together travels together.
+const FLUSH_GAP: Duration = Duration::from_millis(2);
+/// Rumours looked at in one flush; the others follow in the next.
+const DUE_MAX: usize = 512;
+/// Room for a list's own length and its frame's header.
+const LIST_BYTES: usize = 8;
+/// A record above this is announced by its head and pulled by those who lack it.
+const RECORD_BYTES_EAGER_MAX: usize = 1_000;
+
+/// What a catalog rumour is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum About {
+    /// Where an owner's table stands.
+    Head(NodeKey),
+    /// One of its entries.
+    Entry(NodeKey, EntryKey),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Payload {
+    Head(Head),
+    Record(Box<Record>),
+}
+
+pub(crate) struct Spread {
+    members: Queue<NodeKey, MemberUpdate>,
+    catalog: Queue<About, Payload>,
+    config: Config,
+    cluster: ClusterHash,
+    rng: SmallRng,
+    /// Bytes that may be sent now; refilled at `gossip_bytes_per_s_max`.
+    tokens: f64,
+    refilled_at: Instant,
+    flush_at: Instant,
+}
+
+impl Spread {
+    pub(crate) fn new(config: Config, cluster: ClusterHash, seed: u64, now: Instant) -> Self {
+        Self {
+            members: Queue::new(config.max_rumours.min(config.max_members)),
+            catalog: Queue::new(config.max_rumours),
+            tokens: config.gossip_bytes_per_s_max as f64,
+            config,
+            cluster,
+            rng: SmallRng::seed_from_u64(seed),
+            refilled_at: now,
+            flush_at: now,
+        }
+    }
+
+    // ---- getters
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.members.len() + self.catalog.len()
+    }
+
+    pub(crate) fn queued(&self) -> u64 {
+        self.members.queued + self.catalog.queued
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.members.sent + self.catalog.sent
+    }
+
+    pub(crate) fn shed(&self) -> u64 {
+        self.members.shed + self.catalog.shed
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let due = [self.members.next_due(), self.catalog.next_due()].into_iter().flatten().min()?;
+        Some(due.max(self.flush_at))
+    }
+
+    // ---- news
+
+    pub(crate) fn member(&mut self, u: MemberUpdate, from: Option<NodeKey>, now: Instant) {
+        let bytes = codec::encode(&u).len();
+        self.members.push(u.key, u, bytes, from, now);
+    }
+
+    pub(crate) fn head(&mut self, head: Head, from: Option<NodeKey>, now: Instant) {
+        let bytes = codec::encode(&head).len();
+        self.catalog.push(About::Head(head.owner), Payload::Head(head), bytes, from, now);
+    }
+
+    pub(crate) fn record(&mut self, record: Record, key: EntryKey, from: Option<NodeKey>, now: Instant) {
+        let large = match &record.item.body {
+            Body::Bytes(b) => b.len() > RECORD_BYTES_EAGER_MAX,
+            Body::Large(_) => true,
+            Body::Deleted => false,
+        };
+        let bytes = if large { 0 } else { codec::encode(&record).len() };
+        if large || bytes > RECORD_BYTES_EAGER_MAX + 100 {
+            self.head(record.head, from, now);
+            return;
+        }
+        let about = About::Entry(record.head.owner, key);
+        self.catalog.push(about, Payload::Record(Box::new(record)), bytes, from, now);
+    }
+
+    pub(crate) fn forget_all(&mut self) {
+        self.members.clear();
+        self.catalog.clear();
+    }
+
+    // ---- sending
+
+    /// Fills the spare room of a datagram to `to`.
+    pub(crate) fn fill(&mut self, datagram: &mut DatagramBuilder, to: NodeKey, live: usize) {
+        let budget = self.config.transmissions(live + 1);
+        let room = datagram.room();
+        let members = self.members.fitting((room / 2).saturating_sub(LIST_BYTES), to);
+        self.push_members(datagram, &members);
+        for key in &members {
+            self.members.sent(key, 1, budget);
+        }
+        let entries = self.catalog.fitting(datagram.room().saturating_sub(3 * LIST_BYTES), to);
+        self.push_catalog(datagram, &entries);
+        for key in &entries {
+            self.catalog.sent(key, 1, budget);
+        }
+    }
+
+    fn push_members(&self, datagram: &mut DatagramBuilder, keys: &[NodeKey]) {
+        let list: Vec<MemberUpdate> = keys.iter().filter_map(|k| self.members.value(k)).copied().collect();
+        if !list.is_empty() {
+            let fits = datagram.push(&Frame::Members(list));
+            debug_assert!(fits, "rumours are chosen by their encoded size");
+        }
+    }
+
+    fn push_catalog(&self, datagram: &mut DatagramBuilder, keys: &[About]) {
+        let mut heads = Vec::new();
+        let mut records = Vec::new();
+        for payload in keys.iter().filter_map(|k| self.catalog.value(k)) {
+            match payload {
+                Payload::Head(head) => heads.push(*head),
+                Payload::Record(record) => records.push(Record::clone(record)),
+            }
+        }
+        if !heads.is_empty() {
+            let fits = datagram.push(&Frame::Heads(heads));
+            debug_assert!(fits, "rumours are chosen by their encoded size");
+        }
+        if !records.is_empty() {
+            let fits = datagram.push(&Frame::Records(records));
+            debug_assert!(fits, "rumours are chosen by their encoded size");
+        }
+    }
+
+    /// The eager rounds that are due.
+    pub(crate) fn flush(&mut self, peers: &Peers, now: Instant, out: &mut impl FnMut(Outgoing)) {
+        if self.next_deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        if peers.live().is_empty() {
+            // Whoever comes pulls everything.
+            self.forget_all();
+            return;
+        }
+        self.refill(now);
+        if self.tokens <= 0.0 {
+            let wait = -self.tokens / self.config.gossip_bytes_per_s_max as f64;
+            self.flush_at = now + Duration::from_secs_f64(wait) + FLUSH_GAP;
+            return;
+        }
+        self.flush_at = now + FLUSH_GAP;
+        let budget = self.config.transmissions(peers.live().len() + 1);
+        let targets = self.targets(peers);
+        let members = self.members.due(now, DUE_MAX);
+        let entries = self.catalog.due(now, DUE_MAX);
+        let (mut members, mut entries) = (members.as_slice(), entries.as_slice());
+        while (!members.is_empty() || !entries.is_empty()) && self.tokens > 0.0 {
+            let mut sample = DatagramBuilder::new(self.cluster, self.config.max_datagram_bytes);
+            // Membership first, but when both wait each gets half.
+            let share = if entries.is_empty() { sample.room() } else { sample.room() / 2 };
+            let some_members = self.take_members(&mut members, share.saturating_sub(LIST_BYTES));
+            self.push_members(&mut sample, &some_members);
+            let room = sample.room().saturating_sub(3 * LIST_BYTES);
+            let some_entries = self.take_entries(&mut entries, room);
+            self.push_catalog(&mut sample, &some_entries);
+            if sample.is_empty() {
+                break;
+            }
+            let bytes = sample.finish();
+            for (_, addr) in &targets {
+                self.tokens -= bytes.len() as f64;
+                out(Outgoing { to: *addr, bytes: bytes.clone() });
+            }
+            let times = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+            for key in &some_members {
+                self.members.next_round(key, now);
+                self.members.sent(key, times, budget);
+            }
+            for key in &some_entries {
+                self.catalog.next_round(key, now);
+                self.catalog.sent(key, times, budget);
+            }
+        }
+    }
+
+    fn take_members(&self, due: &mut &[NodeKey], mut room: usize) -> Vec<NodeKey> {
+        let mut taken = Vec::new();
+        while let Some((key, rest)) = due.split_first() {
+            let bytes = self.members.bytes_of(key).unwrap_or(0);
+            if bytes > room {
+                break;
+            }
+            room -= bytes;
+            taken.push(*key);
+            *due = rest;
+        }
+        taken
+    }
+
+    fn take_entries(&self, due: &mut &[About], mut room: usize) -> Vec<About> {
+        let mut taken = Vec::new();
+        while let Some((key, rest)) = due.split_first() {
+            let bytes = self.catalog.bytes_of(key).unwrap_or(0);
+            if bytes > room {
+                break;
+            }
+            room -= bytes;
+            taken.push(key.clone());
+            *due = rest;
+        }
+        taken
+    }
+
+    fn targets(&mut self, peers: &Peers) -> Vec<(NodeKey, std::net::SocketAddr)> {
+        let live = peers.live();
+        let wanted = self.config.gossip_fanout.min(live.len());
+        rand::seq::index::sample(&mut self.rng, live.len(), wanted)
+            .into_iter()
+            .filter_map(|at| {
+                let key = *live.get(at)?;
+                peers.get(key).map(|p| (key, p.addr))
+            })
+            .collect()
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let rate = self.config.gossip_bytes_per_s_max as f64;
+        let gained = now.since(self.refilled_at).as_secs_f64() * rate;
+        self.tokens = (self.tokens + gained).min(rate);
+        self.refilled_at = now;
+    }
+}

@@ -1,0 +1,31 @@
+//! The protocol as a pure state machine.
+//!
+//! [`Agent`] has four kinds of method and nothing else: getters, `handle_*` (the world tells the
+//! agent), commands (a caller wants something), and `poll_*` (the agent tells the world what to
+//! send, what changed, and when to wake it and why). Time and the seed are arguments. Nothing
+//! here knows sockets, clocks, files, threads or an async runtime; the simulator runs this code.
+//!
+//! ```text
+//!   handle_datagram ──► wire ──► swim ───────┐
+//!   handle_timeout  ───────────► catalog ────┼──► gossip ──► wire ──► poll_datagram
+//!   commands        ───────────► local ──────┘                        poll_event, poll_timeout
+//! ```
+
+mod agent;
+mod catalog;
+pub mod config;
+mod digest;
+pub mod event;
+mod gossip;
+mod join;
+mod leave;
+pub mod local;
+pub mod stats;
+mod swim;
+#[cfg(test)]
+mod tests;
+
+pub use agent::{Agent, ForceLeaveError, Identity, Outgoing};
+pub use config::{Config, ConfigError, Settings};
+pub use event::Event;
+pub use stats::Stats;

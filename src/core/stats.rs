@@ -1,0 +1,47 @@
+//! What an agent counts, for metrics and status.
+
+use crate::model::Instant;
+use std::collections::BTreeMap;
+
+/// Counters since the start, and a few present values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Datagrams received, dropped ones included.
+    pub datagrams_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Datagrams and frames that were dropped, by reason.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// Probes started.
+    pub probes_sent: u64,
+    /// Probes that nobody answered, directly or through others.
+    pub probes_failed: u64,
+    /// Times that a member became suspect here.
+    pub suspicions_raised: u64,
+    /// Times that a suspect was heard to be alive.
+    pub suspicions_refuted: u64,
+    /// Times that this node took a new life because others held the old one for ended.
+    pub rejoins: u64,
+    /// Rumours that were queued.
+    pub rumours_queued: u64,
+    /// Times that a rumour was sent.
+    pub rumours_sent: u64,
+    /// Rumours that did not fit into the queue.
+    pub rumours_shed: u64,
+    /// Rumours that wait now.
+    pub rumours_waiting: usize,
+    /// Repairs that were started.
+    pub sync_rounds: u64,
+    /// Entries that a repair brought.
+    pub sync_records: u64,
+    /// When a peer's digest last differed from ours.
+    pub last_difference: Option<Instant>,
+    /// When anything was last heard from a peer.
+    pub last_heard: Option<Instant>,
+    /// Times that probing had to be started anew; anything but 0 is a bug.
+    pub watchdog: u64,
+}

@@ -1,0 +1,634 @@
+//! Membership: foca's SWIM behind our own words, with its timers in our hands.
+//!
+//! The only room that names foca. It decides who is alive; it never sends: what is to be sent,
+//! spread or told comes out of [`Swim::poll`], and [`crate::core::gossip`] packs it. Foca keeps
+//! the probe cycle, the order of claims and the renewal of a life; timers, dissemination, joining,
+//! addresses and the judgement of second-hand `Down`s are ours.
+//!
+//! Follows Das, Gupta, Motivala: "SWIM" (DSN 2002).
+
+mod identity;
+mod peers;
+mod probe;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod world;
+
+use peers::News;
+pub(crate) use peers::Peers;
+
+use crate::core::config::Config;
+use crate::model::{Generation, Incarnation, Instant, NodeKey};
+use crate::wire::frame::{Epoch, Liveness, MemberUpdate, SwimFrame, SwimMessage, Third};
+use foca::{Foca, Header, Member, Message, NoCustomBroadcast, State, Timer};
+use identity::{Adapter, Life};
+use probe::ProbeWatch;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use world::World;
+
+/// Room for the largest internal message, which holds no members.
+const INTERNAL_BYTES_MAX: usize = 256;
+/// A member is told at most this often that somebody holds it for failed.
+const NOTICE_INTERVAL: Duration = Duration::from_secs(1);
+/// Probe intervals without a scheduled probe after which the watchdog steps in.
+const WATCHDOG_INTERVALS: u32 = 3;
+
+/// What membership wants done, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Send this frame, with whatever else fits into the datagram.
+    Send(SocketAddr, SwimFrame),
+    /// Tell one address about one member.
+    Tell(SocketAddr, MemberUpdate),
+    /// Tell an address that this life is held for failed.
+    Notice(SocketAddr, NodeKey, Epoch),
+    /// Spread this.
+    News(MemberUpdate),
+    /// A member is not what it was.
+    Changed(NodeKey),
+    /// A member was forgotten.
+    Removed(NodeKey),
+    /// This node took a new life, since others held the old one for ended.
+    Renewed(Epoch),
+    /// Others remember a later life of this node than its present one.
+    Remembered(Epoch),
+    /// Another address uses this node's name.
+    Rival(SocketAddr, Epoch),
+}
+
+/// Membership counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) probes_sent: u64,
+    pub(crate) probes_failed: u64,
+    pub(crate) suspicions_raised: u64,
+    pub(crate) suspicions_refuted: u64,
+    pub(crate) renewals: u64,
+    pub(crate) members_refused: u64,
+    pub(crate) watchdog: u64,
+}
+
+/// A second-hand `Down` that waits for the member's own word.
+#[derive(Debug, Clone, Copy)]
+struct Verification {
+    epoch: Epoch,
+    incarnation: Incarnation,
+    due: Instant,
+}
+
+pub(crate) struct Swim {
+    foca: Foca<Life, Adapter, SmallRng, NoCustomBroadcast>,
+    updates: Receiver<Member<Life>>,
+    world: World,
+    peers: Peers,
+    config: Config,
+    life: Life,
+    incarnation: Incarnation,
+    addr: SocketAddr,
+    probe: Option<ProbeWatch>,
+    verifications: BTreeMap<NodeKey, Verification>,
+    /// Where members heard of in the present input receive; foca does not carry addresses.
+    heard_at: BTreeMap<NodeKey, SocketAddr>,
+    watchdog_at: Instant,
+    output: VecDeque<Output>,
+    counters: Counters,
+}
+
+fn to_foca(u: &MemberUpdate) -> Member<Life> {
+    let state = match u.state {
+        Liveness::Alive => State::Alive,
+        Liveness::Suspect => State::Suspect,
+        Liveness::Down | Liveness::Left => State::Down,
+    };
+    Member::new(Life { key: u.key, epoch: u.epoch }, u.incarnation, state)
+}
+
+const fn liveness(state: State) -> Liveness {
+    match state {
+        State::Alive => Liveness::Alive,
+        State::Suspect => Liveness::Suspect,
+        State::Down => Liveness::Down,
+    }
+}
+
+impl Swim {
+    pub(crate) fn new(key: NodeKey, epoch: Epoch, addr: SocketAddr, config: Config, seed: u64, now: Instant) -> Self {
+        let (sender, updates) = channel();
+        let life = Life { key, epoch };
+        let some = |n: usize| NonZeroUsize::new(n).expect("a checked configuration has no zero counts");
+        let foca_config = foca::Config {
+            probe_period: config.probe_interval,
+            probe_rtt: config.probe_timeout,
+            num_indirect_probes: some(config.indirect_probes),
+            // Foca's own queue carries no weight (see `identity::Adapter`): empty it at once.
+            max_transmissions: NonZeroU8::MIN,
+            suspect_to_down_after: config.suspicion_timeout(1),
+            remove_down_after: Some(config.reap_after),
+            max_packet_size: some(INTERNAL_BYTES_MAX),
+            notify_down_members: true,
+            periodic_announce: None,
+            periodic_announce_to_down_members: None,
+            periodic_gossip: None,
+        };
+        let rng = SmallRng::seed_from_u64(seed);
+        let foca = Foca::new(life, foca_config, rng, Adapter { updates: sender });
+        let watchdog_at = now + config.probe_interval * WATCHDOG_INTERVALS;
+        Self {
+            foca,
+            updates,
+            world: World::new(now),
+            peers: Peers::default(),
+            config,
+            life,
+            incarnation: 0,
+            addr,
+            probe: None,
+            verifications: BTreeMap::new(),
+            heard_at: BTreeMap::new(),
+            watchdog_at,
+            output: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    // ---- getters
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.life.epoch
+    }
+
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters { probes_failed: self.world.failed_probes, ..self.counters }
+    }
+
+    /// This node as others should know it.
+    pub(crate) fn own_update(&self) -> MemberUpdate {
+        MemberUpdate {
+            key: self.life.key,
+            epoch: self.life.epoch,
+            incarnation: self.incarnation,
+            state: Liveness::Alive,
+            addr: self.addr,
+        }
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Output> {
+        self.output.pop_front()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<(Instant, &'static str)> {
+        let verify = self.verifications.values().map(|v| (v.due, "verify")).min();
+        let resend = self.probe.as_ref().and_then(ProbeWatch::due).map(|at| (at, "probe again"));
+        let watchdog = (!self.peers.live().is_empty()).then_some((self.watchdog_at, "watchdog"));
+        [self.world.timers.next(), verify, resend, watchdog].into_iter().flatten().min()
+    }
+
+    // ---- the world tells us
+
+    /// A SWIM frame with the member updates that came in the same datagram.
+    pub(crate) fn handle_frame(&mut self, from: SocketAddr, frame: &SwimFrame, updates: &[MemberUpdate], now: Instant) {
+        let sender_addr = frame.from_addr.unwrap_or(from);
+        if !frame.from_epoch.is_plausible() {
+            self.counters.members_refused += 1;
+            return;
+        }
+        if frame.from == self.life.key {
+            if frame.from_epoch != self.life.epoch && sender_addr != self.addr {
+                self.output.push_back(Output::Rival(sender_addr, frame.from_epoch));
+            }
+            return;
+        }
+        if !self.has_room_for(frame.from) {
+            return;
+        }
+        let own = self.life.key;
+        self.handle_updates_where(updates, now, |u| u.key == own);
+        if frame.to != self.life.key || frame.to_epoch != self.life.epoch {
+            // Meant for an earlier life, or for whoever had this address before: say who is here.
+            self.output.push_back(Output::Tell(sender_addr, self.own_update()));
+            return;
+        }
+        self.watch_answer(frame, now);
+        self.heard_at.insert(frame.from, sender_addr);
+        self.move_if_known_elsewhere(frame, sender_addr, now);
+        let mut internal = Vec::with_capacity(64);
+        identity::put_header(&self.to_header(frame), &mut internal);
+        // An error here is a message that foca has no use for (a late answer, an indirect probe
+        // for ourselves); it changed nothing.
+        let _ = self.with_foca(now, |foca, world| foca.handle_data(&internal, world));
+        if self.peers.get(frame.from).is_some_and(|p| p.state.is_live() && p.epoch == frame.from_epoch) {
+            self.handle_updates_where(updates, now, |u| u.key != own);
+        }
+    }
+
+    /// Member updates without a SWIM frame.
+    pub(crate) fn handle_updates(&mut self, updates: &[MemberUpdate], now: Instant) {
+        self.handle_updates_where(updates, now, |_| true);
+    }
+
+    fn handle_updates_where(&mut self, updates: &[MemberUpdate], now: Instant, wanted: impl Fn(&MemberUpdate) -> bool) {
+        for u in updates.iter().filter(|u| wanted(u)) {
+            self.handle_update(u, true, now);
+        }
+    }
+
+    /// One claim about one member. `spread` says whether it is to be passed on when it is news.
+    pub(crate) fn handle_update(&mut self, u: &MemberUpdate, spread: bool, now: Instant) {
+        if !u.epoch.is_plausible() {
+            self.counters.members_refused += 1;
+            return;
+        }
+        if u.key == self.life.key {
+            self.handle_own(u, now);
+            return;
+        }
+        match self.peers.compare(u) {
+            News::Known => {}
+            News::Contradicts => self.notice(u.key, u.addr, u.epoch, now),
+            News::Newer if self.is_second_hand_down(u) => self.verify(u, now),
+            News::Newer => {
+                if self.has_room_for(u.key) {
+                    self.apply(u, spread, now);
+                }
+            }
+        }
+    }
+
+    /// Somebody holds `epoch` of this node for failed.
+    pub(crate) fn handle_notice(&mut self, epoch: Epoch, now: Instant) {
+        let u = MemberUpdate { epoch, state: Liveness::Down, ..self.own_update() };
+        if epoch.is_plausible() {
+            self.handle_own(&u, now);
+        }
+    }
+
+    /// Timers that are due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.world.timers.pop(now) {
+            self.handle_timer(timer, now);
+        }
+        let due: Vec<(NodeKey, Verification)> =
+            self.verifications.iter().filter(|(_, v)| v.due <= now).map(|(k, v)| (*k, *v)).collect();
+        for (key, v) in due {
+            self.verifications.remove(&key);
+            self.conclude(key, v, now);
+        }
+        self.probe_again(now);
+        self.check_watchdog(now);
+    }
+
+    /// Moves every deadline by a time in which this agent did not run: others could not answer it.
+    pub(crate) fn postpone(&mut self, stall: Duration) {
+        self.world.timers.postpone(stall);
+        for v in self.verifications.values_mut() {
+            v.due += stall;
+        }
+        if let Some(probe) = &mut self.probe {
+            probe.postpone(stall);
+        }
+        self.watchdog_at += stall;
+    }
+
+    // ---- commands
+
+    /// Takes a member for alive on its own word (it asked to join).
+    pub(crate) fn welcome(&mut self, u: &MemberUpdate, now: Instant) -> bool {
+        if !u.epoch.is_plausible() || !self.has_room_for(u.key) {
+            return false;
+        }
+        if self.peers.compare(u) == News::Newer {
+            self.apply(u, true, now);
+        }
+        self.peers.get(u.key).is_some_and(|p| p.state.is_live() && p.epoch == u.epoch)
+    }
+
+    /// The node left in that generation, or was made to.
+    pub(crate) fn end_life(&mut self, key: NodeKey, generation: Generation, now: Instant) {
+        let Some(u) = self.peers.as_update(key) else { return };
+        if u.epoch.generation() == generation && u.state != Liveness::Left {
+            self.apply(&MemberUpdate { state: Liveness::Left, ..u }, true, now);
+        }
+    }
+
+    /// Forgets a member that is not live.
+    pub(crate) fn forget(&mut self, key: NodeKey, now: Instant) {
+        let Some(peer) = self.peers.get(key) else { return };
+        if !peer.state.is_live() {
+            let life = Life { key, epoch: peer.epoch };
+            self.handle_timer(Timer::RemoveDown(life), now);
+        }
+    }
+
+    /// Goes on under a later life.
+    pub(crate) fn take_life(&mut self, epoch: Epoch, now: Instant) {
+        let life = Life { epoch, ..self.life };
+        if life == self.life {
+            return;
+        }
+        let _ = self.with_foca(now, |foca, world| foca.change_identity(life, world));
+        self.reborn(life, now);
+    }
+
+    // ---- inside
+
+    fn has_room_for(&mut self, key: NodeKey) -> bool {
+        let room = self.peers.get(key).is_some() || self.peers.len() < self.config.max_members;
+        if !room {
+            self.counters.members_refused += 1;
+        }
+        room
+    }
+
+    fn handle_own(&mut self, u: &MemberUpdate, now: Instant) {
+        if u.epoch == self.life.epoch {
+            let relevant = match u.state {
+                Liveness::Alive => false,
+                Liveness::Suspect => u.incarnation >= self.incarnation,
+                Liveness::Down | Liveness::Left => true,
+            };
+            if relevant {
+                let member = to_foca(u);
+                let _ = self.with_foca(now, |foca, world| foca.apply_many(std::iter::once(member), true, world));
+            }
+            return;
+        }
+        let elsewhere = u.addr != self.addr && u.state.is_live();
+        if elsewhere {
+            self.output.push_back(Output::Rival(u.addr, u.epoch));
+        } else if u.epoch > self.life.epoch {
+            self.output.push_back(Output::Remembered(u.epoch));
+        }
+    }
+
+    /// A `Down` from others about a member that is live here in that very life.
+    fn is_second_hand_down(&self, u: &MemberUpdate) -> bool {
+        u.state == Liveness::Down
+            && self.peers.get(u.key).is_some_and(|p| p.epoch == u.epoch && p.state.is_live())
+    }
+
+    /// Foca's `Down` is final, so one that others report is first held against the member itself:
+    /// it is suspected (if it is not yet), told, and given one probe timeout to take a new life.
+    fn verify(&mut self, u: &MemberUpdate, now: Instant) {
+        let Some(peer) = self.peers.get(u.key) else { return };
+        let patience = self.config.probe_timeout;
+        let (incarnation, addr, since) = (peer.incarnation, peer.addr, peer.since);
+        if peer.state == Liveness::Suspect && now.since(since) >= patience {
+            self.apply(u, true, now);
+            return;
+        }
+        let fresh = peer.state == Liveness::Alive;
+        if fresh {
+            let suspect = MemberUpdate { state: Liveness::Suspect, incarnation, addr, ..*u };
+            self.apply(&suspect, false, now);
+        }
+        let due = if fresh { now } else { since } + patience;
+        self.verifications
+            .entry(u.key)
+            .or_insert(Verification { epoch: u.epoch, incarnation, due });
+        self.notice(u.key, addr, u.epoch, now);
+    }
+
+    fn conclude(&mut self, key: NodeKey, v: Verification, now: Instant) {
+        let Some(mut u) = self.peers.as_update(key) else { return };
+        if u.epoch == v.epoch && u.incarnation == v.incarnation && u.state == Liveness::Suspect {
+            u.state = Liveness::Down;
+            self.apply(&u, true, now);
+        }
+    }
+
+    fn notice(&mut self, key: NodeKey, addr: SocketAddr, epoch: Epoch, now: Instant) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.noticed.is_some_and(|at| now.since(at) < NOTICE_INTERVAL) {
+            return;
+        }
+        peer.noticed = Some(now);
+        self.output.push_back(Output::Notice(addr, key, epoch));
+    }
+
+    /// A known member that speaks from another address in the same life has moved.
+    fn move_if_known_elsewhere(&mut self, frame: &SwimFrame, addr: SocketAddr, now: Instant) {
+        let Some(mut u) = self.peers.as_update(frame.from) else { return };
+        if u.epoch == frame.from_epoch && u.addr != addr && frame.from_addr.is_some() {
+            u.addr = addr;
+            self.peers.put(&u, now);
+            self.output.push_back(Output::Changed(u.key));
+        }
+    }
+
+    /// Hands a claim that is news to foca and takes over the outcome.
+    fn apply(&mut self, u: &MemberUpdate, spread: bool, now: Instant) {
+        self.heard_at.insert(u.key, u.addr);
+        let member = to_foca(u);
+        // What foca passes on comes back through its codec, which knows no `Left`; so foca is told
+        // to keep quiet, and the spreading is done here.
+        let _ = self.with_foca(now, |foca, world| foca.apply_many(std::iter::once(member), false, world));
+        self.accepted(*u, now);
+        if spread {
+            self.output.push_back(Output::News(*u));
+        }
+    }
+
+    fn handle_timer(&mut self, timer: Timer<Life>, now: Instant) {
+        match &timer {
+            // Foca takes "exists, but refuted since" for a success and ends a healthy life.
+            Timer::ChangeSuspectToDown { member_id, incarnation, .. } => {
+                let stands = self.peers.get(member_id.key).is_some_and(|p| {
+                    p.epoch == member_id.epoch && p.incarnation == *incarnation && p.state == Liveness::Suspect
+                });
+                if !stands {
+                    return;
+                }
+            }
+            Timer::RemoveDown(life) => {
+                let life = *life;
+                let stands = self
+                    .peers
+                    .get(life.key)
+                    .is_some_and(|p| p.epoch == life.epoch && !p.state.is_live());
+                if !stands {
+                    return;
+                }
+                self.peers.remove(life.key);
+                self.output.push_back(Output::Removed(life.key));
+            }
+            Timer::ProbeRandomMember(_) => self.probe = None,
+            Timer::SendIndirectProbe { .. }
+            | Timer::PeriodicAnnounce(_)
+            | Timer::PeriodicGossip(_)
+            | Timer::PeriodicAnnounceDown(_) => {}
+        }
+        // The errors are "not connected" and "the last cycle was incomplete"; foca has recovered
+        // from both when it returns them.
+        let _ = self.with_foca(now, |foca, world| foca.handle_timer(timer, world));
+    }
+
+    /// Probing must go on while there is somebody to probe. Should a probe timer ever be missing,
+    /// a new connection of foca's makes one.
+    fn check_watchdog(&mut self, now: Instant) {
+        if now < self.watchdog_at {
+            return;
+        }
+        self.watchdog_at = now + self.config.probe_interval * WATCHDOG_INTERVALS;
+        if self.peers.live().is_empty() || self.world.timers.has_probe() {
+            return;
+        }
+        self.counters.watchdog += 1;
+        tracing::error!(timers = self.world.timers.len(), "no probe is scheduled; starting over");
+        self.take_life(self.life.epoch.next(), now);
+    }
+
+    fn with_foca<R>(
+        &mut self,
+        now: Instant,
+        f: impl FnOnce(&mut Foca<Life, Adapter, SmallRng, NoCustomBroadcast>, &mut World) -> R,
+    ) -> R {
+        self.world.now = now;
+        self.world.suspicion_timeout = self.config.suspicion_timeout(self.peers.live().len() + 1);
+        let result = f(&mut self.foca, &mut self.world);
+        self.absorb(now);
+        result
+    }
+
+    /// Takes over what foca decided during a call.
+    fn absorb(&mut self, now: Instant) {
+        while let Ok(member) = self.updates.try_recv() {
+            let life = *member.id();
+            if life.key == self.life.key {
+                continue;
+            }
+            let known = self.peers.get(life.key).map(|p| p.addr);
+            let Some(addr) = self.heard_at.get(&life.key).copied().or(known) else { continue };
+            let u = MemberUpdate {
+                key: life.key,
+                epoch: life.epoch,
+                incarnation: member.incarnation(),
+                state: liveness(member.state()),
+                addr,
+            };
+            self.accepted(u, now);
+            self.output.push_back(Output::News(u));
+        }
+        for header in std::mem::take(&mut self.world.sends) {
+            self.send(&header, now);
+        }
+        self.heard_at.clear();
+        if let Some(life) = self.world.renewed.take() {
+            self.reborn(life, now);
+        }
+    }
+
+    fn accepted(&mut self, u: MemberUpdate, now: Instant) {
+        let before = self.peers.get(u.key).map(|p| (p.epoch, p.state));
+        match (before, u.state) {
+            (Some((_, Liveness::Alive)) | None, Liveness::Suspect) => self.counters.suspicions_raised += 1,
+            (Some((epoch, Liveness::Suspect)), Liveness::Alive) if epoch == u.epoch => {
+                self.counters.suspicions_refuted += 1;
+            }
+            _ => {}
+        }
+        if u.state != Liveness::Suspect {
+            self.verifications.remove(&u.key);
+        }
+        self.peers.put(&u, now);
+        self.output.push_back(Output::Changed(u.key));
+    }
+
+    /// After a renewal foca waits, without timers, for somebody to speak to the new life; it has
+    /// members to probe, so it can as well go on at once.
+    fn reborn(&mut self, life: Life, now: Instant) {
+        self.life = life;
+        self.incarnation = 0;
+        self.probe = None;
+        self.counters.renewals += 1;
+        self.output.push_back(Output::Renewed(life.epoch));
+        self.output.push_back(Output::News(self.own_update()));
+        let _ = self.with_foca(now, |foca, world| foca.apply_many(std::iter::empty(), false, world));
+    }
+
+    fn send(&mut self, header: &Header<Life>, now: Instant) {
+        if header.src.key == self.life.key
+            && header.src.epoch == self.life.epoch
+            && header.src_incarnation > self.incarnation
+        {
+            self.incarnation = header.src_incarnation;
+            self.output.push_back(Output::News(self.own_update()));
+        }
+        let addr = self.heard_at.get(&header.dst.key).copied();
+        let Some(addr) = addr.or_else(|| self.peers.get(header.dst.key).map(|p| p.addr)) else { return };
+        let Some(message) = self.to_message(&header.message) else { return };
+        let frame = SwimFrame {
+            from: header.src.key,
+            from_epoch: header.src.epoch,
+            from_incarnation: header.src_incarnation,
+            to: header.dst.key,
+            to_epoch: header.dst.epoch,
+            from_addr: Some(self.addr),
+            message,
+        };
+        if let SwimMessage::Ping(number) = message {
+            self.counters.probes_sent += 1;
+            self.probe = Some(ProbeWatch::new(frame, addr, number, self.config.probe_timeout, self.config.probe_interval, now));
+        }
+        self.output.push_back(Output::Send(addr, frame));
+    }
+
+    fn third(&self, life: Life) -> Option<Third> {
+        let addr = self.heard_at.get(&life.key).copied().or_else(|| self.peers.get(life.key).map(|p| p.addr))?;
+        Some(Third { key: life.key, epoch: life.epoch, addr })
+    }
+
+    fn to_message(&self, message: &Message<Life>) -> Option<SwimMessage> {
+        Some(match message {
+            Message::Ping(n) => SwimMessage::Ping(*n),
+            Message::Ack(n) => SwimMessage::Ack(*n),
+            Message::PingReq { target, probe_number } => SwimMessage::PingRequest(self.third(*target)?, *probe_number),
+            Message::IndirectPing { origin, probe_number } => {
+                SwimMessage::IndirectPing(self.third(*origin)?, *probe_number)
+            }
+            Message::IndirectAck { target, probe_number } => {
+                SwimMessage::IndirectAck(self.third(*target)?, *probe_number)
+            }
+            Message::ForwardedAck { origin, probe_number } => {
+                SwimMessage::ForwardedAck(self.third(*origin)?, *probe_number)
+            }
+            Message::Gossip => SwimMessage::Gossip,
+            Message::TurnUndead => SwimMessage::TurnUndead,
+            // Joining is ours: foca's announcements, feeds and broadcasts are not used.
+            Message::Announce | Message::Feed | Message::Broadcast => return None,
+        })
+    }
+
+    fn to_header(&mut self, frame: &SwimFrame) -> Header<Life> {
+        let mut life = |third: &Third| {
+            self.heard_at.insert(third.key, third.addr);
+            Life { key: third.key, epoch: third.epoch }
+        };
+        let message = match &frame.message {
+            SwimMessage::Ping(n) => Message::Ping(*n),
+            SwimMessage::Ack(n) => Message::Ack(*n),
+            SwimMessage::PingRequest(t, n) => Message::PingReq { target: life(t), probe_number: *n },
+            SwimMessage::IndirectPing(t, n) => Message::IndirectPing { origin: life(t), probe_number: *n },
+            SwimMessage::IndirectAck(t, n) => Message::IndirectAck { target: life(t), probe_number: *n },
+            SwimMessage::ForwardedAck(t, n) => Message::ForwardedAck { origin: life(t), probe_number: *n },
+            SwimMessage::Gossip => Message::Gossip,
+            SwimMessage::TurnUndead => Message::TurnUndead,
+        };
+        Header {
+            src: Life { key: frame.from, epoch: frame.from_epoch },
+            src_incarnation: frame.from_incarnation,
+            dst: Life { key: frame.to, epoch: frame.to_epoch },
+            message,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One probe under way: its round-trip time, and pings sent again while it is unanswered.
+//!
+//! A probe that got no answer at once may have lost one datagram of two. Asking again before the
+//! period is over costs nothing in the ordinary case and keeps small clusters, where nobody else
+//! can be asked, from suspecting each other on a lossy network.
+
+use super::{Output, Swim};
+use crate::model::{Incarnation, Instant};
+use crate::wire::frame::{SwimFrame, SwimMessage};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub(super) struct ProbeWatch {
+    frame: SwimFrame,
+    addr: SocketAddr,
+    number: u8,
+    sent_at: Instant,
+    ends_at: Instant,
+    step: Duration,
+    next_at: Option<Instant>,
+    sent_again: bool,
+}
+
+impl ProbeWatch {
+    pub(super) fn new(
+        frame: SwimFrame,
+        addr: SocketAddr,
+        number: u8,
+        timeout: Duration,
+        interval: Duration,
+        now: Instant,
+    ) -> Self {
+        let step = timeout / 2;
+        Self {
+            frame,
+            addr,
+            number,
+            sent_at: now,
+            ends_at: now + interval,
+            step,
+            next_at: Some(now + step),
+            sent_again: false,
+        }
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.next_at
+    }
+
+    pub(super) fn postpone(&mut self, by: Duration) {
+        self.ends_at += by;
+        if let Some(at) = &mut self.next_at {
+            *at += by;
+        }
+    }
+
+    fn is_answered_by(&self, frame: &SwimFrame) -> bool {
+        match &frame.message {
+            SwimMessage::Ack(n) => {
+                *n == self.number && frame.from == self.frame.to && frame.from_epoch == self.frame.to_epoch
+            }
+            SwimMessage::ForwardedAck(origin, n) => *n == self.number && origin.key == self.frame.to,
+            SwimMessage::Ping(_)
+            | SwimMessage::PingRequest(..)
+            | SwimMessage::IndirectPing(..)
+            | SwimMessage::IndirectAck(..)
+            | SwimMessage::Gossip
+            | SwimMessage::TurnUndead => false,
+        }
+    }
+
+    fn again(&mut self, incarnation: Incarnation, now: Instant) -> Option<SwimFrame> {
+        if self.next_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        // A ping whose answer could not come back within the period is of no use.
+        let next = now + self.step;
+        self.next_at = (next + self.step / 2 < self.ends_at).then_some(next);
+        self.sent_again = true;
+        self.frame.from_incarnation = incarnation;
+        Some(self.frame)
+    }
+}
+
+/// Weight of a new sample in the smoothed round-trip time (RFC 6298: one eighth).
+const RTT_GAIN: u32 = 8;
+
+impl Swim {
+    /// Notes the answer to our probe, if `frame` is one.
+    pub(super) fn watch_answer(&mut self, frame: &SwimFrame, now: Instant) {
+        let Some(probe) = &mut self.probe else { return };
+        if !probe.is_answered_by(frame) {
+            return;
+        }
+        probe.next_at = None;
+        // An answer after a second ping may belong to either (Karn, Partridge 1987).
+        let direct = matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again;
+        let sample = now.since(probe.sent_at);
+        if direct && let Some(peer) = self.peers.get_mut(frame.from) {
+            peer.rtt = Some(match peer.rtt {
+                Some(rtt) => (rtt * (RTT_GAIN - 1) + sample) / RTT_GAIN,
+                None => sample,
+            });
+        }
+    }
+
+    pub(super) fn probe_again(&mut self, now: Instant) {
+        let incarnation = self.incarnation;
+        let Some(probe) = &mut self.probe else { return };
+        if let Some(frame) = probe.again(incarnation, now) {
+            let addr = probe.addr;
+            self.output.push_back(Output::Send(addr, frame));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Foca's timers in our hands: one ordered queue, in process, that cannot lose any.
+
+use super::identity::Life;
+use crate::model::Instant;
+use foca::Timer;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// When, which kind first, which was submitted first: one total order.
+type Key = (Instant, u8, u64);
+
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    queue: BTreeMap<Key, Timer<Life>>,
+    sequence: u64,
+}
+
+/// Order among timers that are due together; an indirect stage must be seen before the next probe.
+const fn rank(timer: &Timer<Life>) -> u8 {
+    match timer {
+        Timer::SendIndirectProbe { .. } => 0,
+        Timer::ProbeRandomMember(_) => 1,
+        Timer::ChangeSuspectToDown { .. } => 2,
+        Timer::PeriodicAnnounce(_) => 3,
+        Timer::PeriodicGossip(_) => 4,
+        Timer::PeriodicAnnounceDown(_) => 5,
+        Timer::RemoveDown(_) => 6,
+    }
+}
+
+impl Timers {
+    pub(super) fn submit(&mut self, timer: Timer<Life>, at: Instant) {
+        self.sequence += 1;
+        self.queue.insert((at, rank(&timer), self.sequence), timer);
+    }
+
+    pub(super) fn next(&self) -> Option<(Instant, &'static str)> {
+        self.queue.first_key_value().map(|((at, ..), timer)| {
+            let why = match timer {
+                Timer::ProbeRandomMember(_) => "probe",
+                Timer::SendIndirectProbe { .. } => "indirect probe",
+                Timer::ChangeSuspectToDown { .. } => "suspicion",
+                Timer::RemoveDown(_) => "reap",
+                Timer::PeriodicAnnounce(_) | Timer::PeriodicGossip(_) | Timer::PeriodicAnnounceDown(_) => "periodic",
+            };
+            (*at, why)
+        })
+    }
+
+    /// The first timer that is due.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Timer<Life>> {
+        let first = self.queue.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+
+    /// Moves everything by `by`: time in which this agent did not run counts for nobody.
+    pub(super) fn postpone(&mut self, by: Duration) {
+        self.queue = std::mem::take(&mut self.queue)
+            .into_iter()
+            .map(|((at, rank, sequence), timer)| ((at + by, rank, sequence), timer))
+            .collect();
+    }
+
+    /// Whether the next probe is scheduled. Without it probing has ended for good.
+    pub(super) fn has_probe(&self) -> bool {
+        self.queue.values().any(|t| matches!(t, Timer::ProbeRandomMember(_)))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+}
