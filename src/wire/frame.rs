@@ -261,6 +261,8 @@ pub struct RowTable {
     pub generation: Generation,
     /// Everything up to this write is known here.
     pub complete_to: Version,
+    /// The last write of which anything is known here.
+    pub newest: Version,
     /// Digest of the live entries.
     #[serde(with = "fixed64")]
     pub digest: u64,
@@ -341,25 +343,16 @@ pub struct Page {
     pub owner: NodeKey,
     /// The run that wrote it; zero when the answerer knows nothing of the owner.
     pub generation: Generation,
-    /// Entries and deletions that the asker lacks, oldest first.
+    /// Where this page starts: it lists every write after this one that still stands.
+    pub from: Version,
+    /// Those of them that the asker has already, each as its distance from the one before.
+    pub survivors: Vec<u64>,
+    /// Those that it lacks, and deletions that are still remembered, oldest first.
     pub items: Vec<Item>,
-    /// Which of the asker's entries still stand, when some deletions are not remembered any more.
-    pub survivors: Option<Survivors>,
     /// Where the next page goes on; `None` when this was the last.
     pub next: Option<Version>,
     /// Everything up to here is known to the answerer.
     pub complete_to: Version,
-}
-
-/// Which of the writes that the asker has already are still live; others it may drop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Survivors {
-    /// After this write.
-    pub from: Version,
-    /// Up to this write.
-    pub to: Version,
-    /// The live ones, each as its distance from the one before.
-    pub gaps: Vec<u64>,
 }
 
 /// One thing said in a datagram.

@@ -1,0 +1,290 @@
+//! Round trips, bounds, and bytes from strangers.
+
+use super::datagram::{HEADER_BYTES, open};
+use super::frame::*;
+use super::*;
+use crate::model::*;
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+const MAX: usize = 1_400;
+
+fn cluster() -> ClusterHash {
+    ClusterHash::of("test")
+}
+
+fn addrs() -> impl Strategy<Value = SocketAddr> {
+    (any::<bool>(), any::<u128>(), any::<u16>()).prop_map(|(v6, ip, port)| {
+        let ip = if v6 {
+            IpAddr::V6(Ipv6Addr::from(ip))
+        } else {
+            IpAddr::V4(Ipv4Addr::from(ip as u32))
+        };
+        SocketAddr::new(ip, port)
+    })
+}
+
+fn states() -> impl Strategy<Value = Liveness> {
+    prop_oneof![Just(Liveness::Alive), Just(Liveness::Suspect), Just(Liveness::Down), Just(Liveness::Left)]
+}
+
+fn updates() -> impl Strategy<Value = MemberUpdate> {
+    (any::<u64>(), any::<u64>(), any::<u16>(), states(), addrs()).prop_map(|(key, epoch, incarnation, state, addr)| {
+        MemberUpdate { key: NodeKey(key), epoch: Epoch(epoch), incarnation, state, addr }
+    })
+}
+
+fn messages() -> impl Strategy<Value = SwimMessage> {
+    let third = (any::<u64>(), any::<u64>(), addrs())
+        .prop_map(|(key, epoch, addr)| Third { key: NodeKey(key), epoch: Epoch(epoch), addr });
+    (third, any::<u8>(), 0..8u8).prop_map(|(t, n, kind)| match kind {
+        0 => SwimMessage::Ping(n),
+        1 => SwimMessage::Ack(n),
+        2 => SwimMessage::PingRequest(t, n),
+        3 => SwimMessage::IndirectPing(t, n),
+        4 => SwimMessage::IndirectAck(t, n),
+        5 => SwimMessage::ForwardedAck(t, n),
+        6 => SwimMessage::Gossip,
+        _ => SwimMessage::TurnUndead,
+    })
+}
+
+fn heads() -> impl Strategy<Value = Head> {
+    (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(owner, generation, version, digest)| Head {
+        owner: NodeKey(owner),
+        generation: Generation(generation),
+        version: Version(version),
+        digest,
+    })
+}
+
+fn items() -> impl Strategy<Value = Item> {
+    let bodies = prop_oneof![
+        Just(Body::Deleted),
+        prop::collection::vec(any::<u8>(), 0..200).prop_map(|b| Body::Bytes(Bytes::from(b))),
+        any::<u32>().prop_map(Body::Large),
+    ];
+    (any::<u64>(), any::<u8>(), "[a-z:/]{0,20}", bodies)
+        .prop_map(|(version, kind, id, body)| Item { version: Version(version), kind, id, body })
+}
+
+fn pages() -> impl Strategy<Value = Page> {
+    let survivors = prop::collection::vec(any::<u64>(), 0..9);
+    (any::<u64>(), any::<u64>(), prop::collection::vec(items(), 0..3), survivors, prop::option::of(any::<u64>()))
+        .prop_map(|(owner, generation, items, survivors, next)| Page {
+            owner: NodeKey(owner),
+            generation: Generation(generation),
+            from: Version(owner),
+            survivors,
+            items,
+            next: next.map(Version),
+            complete_to: Version(generation),
+        })
+}
+
+fn rows() -> impl Strategy<Value = Row> {
+    (updates(), any::<bool>(), any::<bool>()).prop_map(|(u, member, table)| Row {
+        key: u.key,
+        member: member.then_some(RowMember {
+            epoch: u.epoch,
+            incarnation: u.incarnation,
+            state: u.state,
+            addr: u.addr,
+        }),
+        table: table.then_some(RowTable {
+            generation: u.epoch.generation(),
+            complete_to: Version(7),
+            newest: Version(9),
+            digest: u.epoch.0,
+        }),
+    })
+}
+
+fn frames() -> impl Strategy<Value = Frame> {
+    let name = "[a-z][a-z0-9]{0,10}".prop_map(|n| NodeName::new(n).expect("valid"));
+    let swim = (any::<u64>(), any::<u64>(), any::<u16>(), prop::option::of(addrs()), messages()).prop_map(
+        |(key, epoch, from_incarnation, from_addr, message)| SwimFrame {
+            from: NodeKey(key),
+            from_epoch: Epoch(epoch),
+            from_incarnation,
+            to: NodeKey(!key),
+            to_epoch: Epoch(!epoch),
+            from_addr,
+            message,
+        },
+    );
+    let ask = (any::<u32>(), heads(), 0..4u8).prop_map(|(id, h, kind)| {
+        let ask = match kind {
+            0 => Ask::Buckets,
+            1 => Ask::Rows { bucket: 3, after: Some(h.owner) },
+            2 => Ask::Records(vec![Want { owner: h.owner, generation: h.generation, have: h.version, cursor: None }]),
+            _ => Ask::Chunk { owner: h.owner, generation: h.generation, version: h.version, offset: 9 },
+        };
+        Frame::Ask(id, ask)
+    });
+    let answer = (any::<u32>(), prop::collection::vec(rows(), 0..4), prop::collection::vec(pages(), 0..2), 0..4u8)
+        .prop_map(|(id, rows, pages, kind)| {
+            let answer = match kind {
+                0 => Answer::Buckets(vec![Digest(1); 64]),
+                1 => Answer::Rows { rows, more: true },
+                2 => Answer::Records(pages),
+                _ => Answer::Chunk { total: 5, bytes: Bytes::from_static(b"hello") },
+            };
+            Frame::Answer(id, answer)
+        });
+    let join = (name, any::<u128>(), updates()).prop_map(|(name, id, u)| JoinRequest {
+        name,
+        id: NodeId::from_random(id),
+        epoch: u.epoch,
+        incarnation: u.incarnation,
+        addr: u.addr,
+        name_checked: true,
+    })
+    .boxed();
+    let claim = join.clone().prop_map(|j| {
+        Frame::NameClaim(NameClaim { name: j.name, epoch: j.epoch, started: j.epoch.generation(), addr: j.addr, joined: true })
+    });
+    let record = (heads(), items()).prop_map(|(head, item)| Record { head, item }).boxed();
+    prop_oneof![
+        swim.prop_map(Frame::Swim),
+        prop::collection::vec(updates(), 0..9).prop_map(Frame::Members),
+        prop::collection::vec(record.clone(), 0..3).prop_map(Frame::Records),
+        prop::collection::vec(heads(), 0..5).prop_map(Frame::Heads),
+        any::<u64>().prop_map(|d| Frame::Root(Digest(d))),
+        join.prop_map(Frame::Join),
+        any::<u64>().prop_map(|k| Frame::JoinReply(JoinReply::Welcome { from: NodeKey(k) })),
+        updates().prop_map(|u| Frame::JoinReply(JoinReply::NameHeld { holder: u.addr, epoch: u.epoch })),
+        updates().prop_map(|u| Frame::DownNotice(u.key, u.epoch)),
+        claim,
+        ask,
+        answer,
+        record.prop_map(Frame::Leave),
+        heads().prop_map(|h| Frame::LeaveAck(h.owner, h.generation)),
+    ]
+}
+
+fn read(bytes: &[u8]) -> Vec<Frame> {
+    open(bytes, cluster(), MAX).expect("opens").map(|f| f.expect("decodes")).collect()
+}
+
+proptest! {
+    #[test]
+    fn what_fits_comes_back_as_it_was(list in prop::collection::vec(frames(), 0..6)) {
+        let mut builder = DatagramBuilder::new(cluster(), MAX);
+        let sent: Vec<Frame> = list.into_iter().filter(|f| builder.push(f)).collect();
+        let bytes = builder.finish();
+        prop_assert!(bytes.len() <= MAX);
+        prop_assert_eq!(read(&bytes), sent);
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..1_600)) {
+        if let Ok(frames) = open(&bytes, cluster(), MAX) {
+            for frame in frames {
+                let _ = frame;
+            }
+        }
+        for kind in 0..=255u8 {
+            let _ = Frame::decode(kind, &bytes);
+        }
+        for key in [EntryKey::Node, EntryKey::Service(InstanceId::new("x").expect("valid"))] {
+            let _ = record::decode(&key, &bytes);
+        }
+    }
+
+    #[test]
+    fn a_damaged_datagram_is_an_error_or_other_frames_but_never_a_panic(
+        list in prop::collection::vec(frames(), 1..4),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut builder = DatagramBuilder::new(cluster(), MAX);
+        for frame in &list {
+            builder.push(frame);
+        }
+        let mut bytes = builder.finish();
+        for (at, value) in flips {
+            let at = HEADER_BYTES + at.index(bytes.len());
+            if let Some(b) = bytes.get_mut(at) {
+                *b = value;
+            }
+        }
+        bytes.truncate(HEADER_BYTES + cut.index(bytes.len()));
+        if let Ok(frames) = open(&bytes, cluster(), MAX) {
+            for frame in frames {
+                let _ = frame;
+            }
+        }
+    }
+
+    #[test]
+    fn frames_of_unknown_kind_are_skipped(frame in frames(), kind in 100..=255u8, junk in prop::collection::vec(any::<u8>(), 0..50)) {
+        let mut bytes = DatagramBuilder::new(cluster(), MAX).finish();
+        bytes.push(kind);
+        bytes.extend(u16::try_from(junk.len()).expect("short").to_le_bytes());
+        bytes.extend(&junk);
+        frame.encode_into(&mut bytes);
+        prop_assume!(bytes.len() <= MAX);
+        prop_assert_eq!(read(&bytes), vec![frame]);
+    }
+
+    #[test]
+    fn fields_that_a_newer_version_appends_are_ignored(frame in frames(), more in prop::collection::vec(any::<u8>(), 1..30)) {
+        let mut bytes = Vec::new();
+        frame.encode_into(&mut bytes);
+        let (kind, mut body) = (bytes[0], bytes[FRAME_OVERHEAD_BYTES..].to_vec());
+        body.extend(more);
+        prop_assert_eq!(Frame::decode(kind, &body), Ok(Some(frame)));
+    }
+}
+
+#[test]
+fn each_bound_of_the_header_has_its_own_word() {
+    let good = DatagramBuilder::new(cluster(), MAX).finish();
+    assert!(open(&good, cluster(), MAX).is_ok());
+    let dropped = |change: fn(&mut Vec<u8>)| {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        open(&bytes, cluster(), MAX).expect_err("dropped")
+    };
+    assert_eq!(dropped(|b| b.truncate(20)), Dropped::Malformed);
+    assert_eq!(dropped(|b| b[0] = b'X'), Dropped::Malformed);
+    assert_eq!(dropped(|b| b[2] = 9), Dropped::Version);
+    assert_eq!(dropped(|b| b[3] = 1), Dropped::UnknownKey);
+    assert_eq!(dropped(|b| b[20] ^= 1), Dropped::OtherCluster);
+    assert_eq!(dropped(|b| b.resize(MAX + 1, 0)), Dropped::Oversize);
+}
+
+#[test]
+fn a_declared_length_of_gigabytes_allocates_nothing() {
+    // A list of members that claims 2^31 of them.
+    let body = [253u8, 0, 0, 0, 128, 0, 0, 0, 0];
+    assert!(Frame::decode(2, &body).is_err());
+    let body = [252u8, 0, 0, 0, 128];
+    assert!(Frame::decode(2, &body).is_err());
+}
+
+#[test]
+fn a_record_keeps_the_fields_of_a_newer_version() {
+    let mut node = NodeRecord {
+        name: NodeName::new("n1").expect("valid"),
+        id: NodeId::from_random(7),
+        addr: SocketAddr::from(([10, 0, 0, 1], 7946)),
+        tags: [("rack".to_owned(), "r1".to_owned())].into(),
+        agent_version: "9.9.9".to_owned(),
+        left: false,
+        extensions: Extensions::new(),
+    };
+    node.extensions.insert(77, vec![1, 2, 3]);
+    let entry = Entry::Node(node);
+    assert_eq!(record::decode(&EntryKey::Node, &record::encode(&entry)), Ok(entry));
+}
+
+#[test]
+fn an_entry_of_an_unknown_kind_keeps_its_key() {
+    let key = record::key_from_parts(9, "from the future").expect("carried");
+    assert_eq!(record::key_parts(&key), (9, "from the future"));
+    assert!(record::key_from_parts(1, "").is_err());
+    assert!(record::key_from_parts(0, "x").is_err());
+}

@@ -123,7 +123,8 @@ impl Agent {
         for step in progress {
             let owner = match &step {
                 Progress::Page(page) => page.owner,
-                Progress::Item(owner, ..) | Progress::Complete(owner, ..) => *owner,
+                Progress::Item(owner, ..) => *owner,
+                Progress::Complete(pulled) => pulled.owner,
             };
             if owner != self.own {
                 self.handle_step(from, owner, step, now);
@@ -144,7 +145,7 @@ impl Agent {
                     return;
                 }
             }
-            Progress::Complete(_, generation, version) => Ok(self.catalog.complete(owner, generation, version)),
+            Progress::Complete(pulled) => Ok(self.catalog.complete(&pulled)),
         };
         let Some(outcome) = self.take_outcome(owner, outcome) else { return };
         if outcome.news {

@@ -11,6 +11,7 @@ mod tests;
 pub(crate) use owner::{Outcome, Owner, Slot};
 
 use crate::core::config::Config;
+use crate::core::gossip::exchange::Pulled;
 use crate::model::{Entry, EntryKey, Generation, NodeKey, Version};
 use crate::wire::frame::{Body, Head, Item, Page, Record, RowTable};
 use crate::wire::record;
@@ -76,6 +77,7 @@ impl Catalog {
         self.owners.get(&owner).map(|o| RowTable {
             generation: o.generation(),
             complete_to: o.complete_to(),
+            newest: o.newest(),
             digest: o.digest(),
         })
     }
@@ -99,7 +101,11 @@ impl Catalog {
         match table.generation.cmp(&known.generation()) {
             std::cmp::Ordering::Greater => true,
             std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => table.complete_to > known.complete_to(),
+            // It accounts for more, or it has writes that may be missing above our prefix.
+            std::cmp::Ordering::Equal => {
+                table.complete_to > known.complete_to()
+                    || (table.digest != known.digest() && table.newest > known.complete_to())
+            }
         }
     }
 
@@ -130,7 +136,7 @@ impl Catalog {
 
     /// Carries this node's table over into a later generation.
     pub(crate) fn adopt_own(&mut self, own: NodeKey, generation: Generation) {
-        self.with_owner(own, |o| o.adopt(generation));
+        self.with_owner(own, |o| o.adopt(own, generation));
     }
 
     // ---- what others say
@@ -171,9 +177,9 @@ impl Catalog {
         if let Some(owner) = self.owners.get_mut(&head.owner)
             && head.generation > owner.generation()
             && head.generation <= Generation::MAX
-            && owner.would_adopt(head.version, head.digest)
+            && owner.would_adopt(head.owner, head.version, head.digest)
         {
-            self.with_owner(head.owner, |o| o.adopt(head.generation));
+            self.with_owner(head.owner, |o| o.adopt(head.owner, head.generation));
             return Ok(Outcome { news: true, ..Outcome::default() });
         }
         if !self.prepare(head.owner, head.generation)? {
@@ -197,21 +203,6 @@ impl Catalog {
         let mut outcome = Outcome::default();
         if !self.prepare(page.owner, page.generation)? {
             return Ok(outcome);
-        }
-        if let Some(s) = &page.survivors {
-            let mut at = s.from.0;
-            let live: Vec<Version> = s
-                .gaps
-                .iter()
-                .map(|gap| {
-                    at = at.saturating_add(*gap);
-                    Version(at)
-                })
-                .collect();
-            let (owner, from, to) = (page.owner, s.from, s.to);
-            let gone = self.with_owner(owner, |o| o.keep_only(owner, from, to, &live)).unwrap_or_default();
-            outcome.news |= !gone.is_empty();
-            outcome.changed.extend(gone);
         }
         for item in &page.items {
             let one = self.apply_item(page.owner, page.generation, item)?;
@@ -245,15 +236,18 @@ impl Catalog {
         Ok(outcome.unwrap_or_default())
     }
 
-    /// All pages up to `complete_to` of that run were taken in.
-    pub(crate) fn complete(&mut self, owner: NodeKey, generation: Generation, complete_to: Version) -> Outcome {
-        if self.owners.get(&owner).is_none_or(|o| o.generation() != generation) {
+    /// All pages of a pull were taken in: what the peer accounts for and does not list is gone.
+    pub(crate) fn complete(&mut self, pulled: &Pulled) -> Outcome {
+        let owner = pulled.owner;
+        if self.owners.get(&owner).is_none_or(|o| o.generation() != pulled.generation) {
             return Outcome::default();
         }
         self.with_owner(owner, |o| {
-            let mut changed = o.complete(complete_to);
+            let mut changed = o.keep_only(owner, pulled.from, pulled.complete_to, &pulled.standing);
+            let news = !changed.is_empty();
+            changed.extend(o.complete(pulled.complete_to));
             changed.extend(o.settle());
-            Outcome { news: false, behind: o.is_behind(), changed }
+            Outcome { news, behind: o.is_behind(), changed }
         })
         .unwrap_or_default()
     }

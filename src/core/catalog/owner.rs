@@ -17,13 +17,15 @@ pub(crate) struct Slot {
     pub(crate) body: Option<Bytes>,
 }
 
-/// Part of an owner's digest: depends on what an entry is and holds, not on when it was written,
-/// so that a restart that changes nothing changes no digest.
-pub(super) fn digest_of(owner: NodeKey, key: &EntryKey, body: &[u8]) -> u64 {
+/// An entry's part of its owner's digest: what it is, when it was written, and what it holds.
+fn digest_of(owner: NodeKey, key: &EntryKey, version: Version, body: &[u8]) -> u64 {
     use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
     let (kind, id) = crate::wire::record::key_parts(key);
-    let key = xxh3_64_with_seed(id.as_bytes(), owner.0 ^ u64::from(kind));
-    xxh3_64_with_seed(&key.to_le_bytes(), xxh3_64(body))
+    let mut parts = [0u8; 24];
+    parts[..8].copy_from_slice(&xxh3_64_with_seed(id.as_bytes(), owner.0 ^ u64::from(kind)).to_le_bytes());
+    parts[8..16].copy_from_slice(&version.0.to_le_bytes());
+    parts[16..].copy_from_slice(&xxh3_64(body).to_le_bytes());
+    xxh3_64(&parts)
 }
 
 /// What applying something did to an owner's table.
@@ -50,7 +52,7 @@ pub(crate) struct Owner {
     live: usize,
     /// The owner's newest claim about its own table, with the digest it should have then.
     claim: Option<(Version, u64)>,
-    /// The highest deletion that is not remembered any more.
+    /// The highest write that may have been a deletion which is not remembered.
     forgotten_to: Version,
     /// The table of the run before, shown until this run's is complete.
     before: Option<Box<Self>>,
@@ -151,25 +153,29 @@ impl Owner {
         }
     }
 
-    /// Takes the whole table of the run before as this run's first writes, in key order: how an
-    /// owner that came back unchanged, and everybody who knows it, number its entries alike.
-    pub(super) fn adopt(&mut self, generation: Generation) {
-        let old = std::mem::take(self);
-        self.generation = generation;
-        let live = old.slots.into_iter().filter_map(|(k, s)| s.body.map(|b| (k, b)));
-        for (n, (key, body)) in (1u64..).zip(live) {
-            self.by_version.insert(Version(n), key.clone());
-            self.slots.insert(key, Slot { version: Version(n), body: Some(body) });
-            self.complete_to = Version(n);
+    /// The live entries as the first writes of a run that begins with them, in key order.
+    fn renumbered(&self) -> impl Iterator<Item = (Version, &EntryKey, &Bytes)> {
+        let live = self.slots.iter().filter_map(|(k, s)| s.body.as_ref().map(|b| (k, b)));
+        (1u64..).zip(live).map(|(n, (k, b))| (Version(n), k, b))
+    }
+
+    /// Takes the table of the run before as this run's first writes: how an owner that came back
+    /// unchanged, and everybody who knows it, number its entries alike.
+    pub(super) fn adopt(&mut self, owner: NodeKey, generation: Generation) {
+        let mut new = Self { generation, ..Self::default() };
+        for (version, key, body) in self.renumbered() {
+            new.write(owner, key.clone(), version, Some(body.clone()));
+            new.complete_to = version;
         }
-        self.live = self.slots.len();
-        self.digest = old.digest;
-        self.bytes = self.slots.iter().map(|(k, s)| cost(k, s.body.as_ref())).sum();
+        *self = new;
     }
 
     /// Whether adopting would make this table the one that `version` and `digest` describe.
-    pub(super) fn would_adopt(&self, version: Version, digest: u64) -> bool {
-        self.before.is_none() && self.digest == digest && self.live as u64 == version.0 && self.live > 0
+    pub(super) fn would_adopt(&self, owner: NodeKey, version: Version, digest: u64) -> bool {
+        self.before.is_none()
+            && self.live as u64 == version.0
+            && self.live > 0
+            && self.renumbered().fold(0u64, |sum, (v, k, b)| sum.wrapping_add(digest_of(owner, k, v, b))) == digest
     }
 
     /// One write of this run. The caller has checked the generation.
@@ -182,7 +188,7 @@ impl Owner {
         self.drop_slot(owner, &key);
         match &body {
             Some(b) => {
-                self.digest = self.digest.wrapping_add(digest_of(owner, &key, b));
+                self.digest = self.digest.wrapping_add(digest_of(owner, &key, version, b));
                 self.live += 1;
             }
             None => {
@@ -201,7 +207,7 @@ impl Owner {
         self.bytes -= cost(key, slot.body.as_ref());
         match &slot.body {
             Some(b) => {
-                self.digest = self.digest.wrapping_sub(digest_of(owner, key, b));
+                self.digest = self.digest.wrapping_sub(digest_of(owner, key, slot.version, b));
                 self.live -= 1;
             }
             None => {
@@ -239,6 +245,7 @@ impl Owner {
         if version <= self.complete_to && self.before.is_none() {
             return Vec::new();
         }
+        self.note_unseen(version);
         self.complete_to = self.complete_to.max(version);
         if self.claim.is_some_and(|(v, _)| v <= self.complete_to) {
             self.claim = None;
@@ -246,6 +253,19 @@ impl Owner {
         self.forget_deletions();
         let Some(before) = self.before.take() else { return Vec::new() };
         before.keys().filter(|k| self.entry(k).is_none()).cloned().collect()
+    }
+
+    /// Writes that are accounted for without having been seen may have been deletions, which others
+    /// cannot be told of one by one.
+    fn note_unseen(&mut self, version: Version) {
+        use std::ops::Bound::{Excluded, Included};
+        let range = (Excluded(self.complete_to), Included(version));
+        if version > self.complete_to {
+            let seen = self.by_version.range(range).count() as u64;
+            if seen < version.0 - self.complete_to.0 {
+                self.forgotten_to = self.forgotten_to.max(version);
+            }
+        }
     }
 
     /// Deletions that the prefix covers protect nothing any more; a few are kept so that peers
@@ -265,13 +285,12 @@ impl Owner {
         }
     }
 
-    /// Of the writes in `(from, to]`, only `live` still stand. Drops the others; they are covered
-    /// by the teller's prefix, which reaches past `to`.
-    pub(super) fn keep_only(&mut self, owner: NodeKey, from: Version, to: Version, live: &[Version]) -> Vec<EntryKey> {
+    /// Of the writes in `(from, to]`, only `standing` (sorted) still stand. Drops the others.
+    pub(super) fn keep_only(&mut self, owner: NodeKey, from: Version, to: Version, standing: &[Version]) -> Vec<EntryKey> {
         let gone: Vec<EntryKey> = self
             .after(from)
             .take_while(|(_, s)| s.version <= to)
-            .filter(|(_, s)| s.body.is_some() && live.binary_search(&s.version).is_err())
+            .filter(|(_, s)| s.body.is_some() && standing.binary_search(&s.version).is_err())
             .map(|(k, _)| k.clone())
             .collect();
         for key in &gone {

@@ -6,7 +6,7 @@ use crate::core::digest::Tree;
 use crate::core::swim::Peers;
 use crate::model::{EntryKey, Generation, NodeKey, Version};
 use crate::wire::frame::{
-    Answer, Ask, Body, Item, MemberUpdate, Page, Row, RowMember, Survivors, Want,
+    Answer, Ask, Body, Item, MemberUpdate, Page, Row, RowMember, Want,
 };
 use crate::wire::{codec, record};
 
@@ -74,13 +74,14 @@ impl Known<'_> {
                 None => Page {
                     owner: want.owner,
                     generation: Generation(0),
+                    from: Version(0),
+                    survivors: Vec::new(),
                     items: Vec::new(),
-                    survivors: None,
                     next: None,
                     complete_to: Version(0),
                 },
             };
-            let empty = page.items.is_empty() && page.survivors.is_none();
+            let empty = page.items.is_empty() && page.survivors.is_empty();
             if page.next.is_some() && empty && !pages.is_empty() {
                 break;
             }
@@ -120,23 +121,22 @@ fn page(owner: &Owner, want: &Want, mut room: usize) -> Page {
     let mut page = Page {
         owner: want.owner,
         generation: owner.generation(),
+        from: start,
+        survivors: Vec::new(),
         items: Vec::new(),
-        survivors: None,
         next: None,
         complete_to: owner.complete_to(),
     };
     let mut cursor = start;
     if start < have {
-        let (survivors, reached) = survivors(owner, start, have, &mut room);
-        page.survivors = Some(survivors);
-        cursor = reached;
-        if reached < have {
-            page.next = Some(reached);
+        cursor = survivors(owner, &mut page.survivors, start, have, &mut room);
+        if cursor < have {
+            page.next = Some(cursor);
             return page;
         }
     }
     for (key, slot) in owner.after(cursor) {
-        let item = item(key, slot, room, page.items.is_empty() && page.survivors.is_none());
+        let item = item(key, slot, room, page.items.is_empty() && page.survivors.is_empty());
         let bytes = codec::encode(&item).len();
         if bytes > room {
             page.next = Some(cursor);
@@ -163,18 +163,18 @@ fn item(key: &EntryKey, slot: &Slot, room: usize, first: bool) -> Item {
     item
 }
 
-fn survivors(owner: &Owner, from: Version, have: Version, room: &mut usize) -> (Survivors, Version) {
+/// Lists the live writes in `(from, have]`; says how far it got.
+fn survivors(owner: &Owner, gaps: &mut Vec<u64>, from: Version, have: Version, room: &mut usize) -> Version {
     // The most that one gap takes in the variable-length encoding.
     const GAP_BYTES: usize = 9;
-    let mut gaps = Vec::new();
     let mut last = from;
     for version in owner.live_versions(from, have) {
         if *room < GAP_BYTES + PAGE_BYTES {
-            return (Survivors { from, to: last, gaps }, last);
+            return last;
         }
         *room -= GAP_BYTES;
         gaps.push(version.0 - last.0);
         last = version;
     }
-    (Survivors { from, to: have, gaps }, have)
+    have
 }

@@ -5,7 +5,8 @@ use crate::core::digest::{BUCKETS, Tree};
 use crate::model::{Generation, Instant, NodeKey, Version};
 use crate::wire::frame::{Ask, Body, Digest, Item, Page, Want};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -52,8 +53,32 @@ pub(crate) enum Progress {
     Page(Page),
     /// Take in this entry, fetched in chunks.
     Item(NodeKey, Generation, Item),
-    /// Everything up to that version has been taken in.
-    Complete(NodeKey, Generation, Version),
+    /// All pages of an owner's table have been taken in.
+    Complete(Pulled),
+}
+
+/// A finished pull of one owner's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pulled {
+    pub(crate) owner: NodeKey,
+    pub(crate) generation: Generation,
+    /// The peer accounts for every write up to here.
+    pub(crate) complete_to: Version,
+    /// Of the writes after this one ...
+    pub(crate) from: Version,
+    /// ... only these still stand, oldest first.
+    pub(crate) standing: Vec<Version>,
+}
+
+/// A pull under way.
+#[derive(Debug, Default)]
+struct Pull {
+    from: Version,
+    standing: Vec<Version>,
+    /// Large bodies that are still being fetched.
+    fetching: usize,
+    /// Set by the last page.
+    complete_to: Option<Version>,
 }
 
 #[derive(Debug)]
@@ -66,10 +91,8 @@ pub(crate) struct Exchange {
     tasks: VecDeque<Task>,
     wants: VecDeque<Want>,
     flights: BTreeMap<u32, Flight>,
-    /// Owners whose last page came while large bodies of theirs are still being fetched.
-    open: BTreeMap<NodeKey, (Generation, Version, usize)>,
     /// Owners on the list or under way: each is pulled once at a time.
-    pulling: BTreeSet<NodeKey>,
+    pulling: BTreeMap<NodeKey, Pull>,
     next_id: u32,
     failed: bool,
 }
@@ -83,8 +106,7 @@ impl Exchange {
             tasks: VecDeque::new(),
             wants: VecDeque::new(),
             flights: BTreeMap::new(),
-            open: BTreeMap::new(),
-            pulling: BTreeSet::new(),
+            pulling: BTreeMap::new(),
             next_id: first_id,
             failed: false,
         }
@@ -112,7 +134,10 @@ impl Exchange {
 
     /// Also pull this owner's table.
     pub(crate) fn want(&mut self, want: Want) {
-        if self.wants.len() < WANTS_MAX && self.pulling.insert(want.owner) {
+        if self.wants.len() < WANTS_MAX
+            && let Entry::Vacant(slot) = self.pulling.entry(want.owner)
+        {
+            slot.insert(Pull::default());
             self.wants.push_back(want);
         }
     }
@@ -227,24 +252,33 @@ impl Exchange {
             self.pulling.remove(&owner);
             return;
         }
+        let Some(pull) = self.pulling.get_mut(&owner) else { return };
         if page.generation != want.generation && want.cursor.is_some() {
             // Another run began between two pages: start over with it.
-            self.open.remove(&owner);
+            *pull = Pull::default();
             self.wants.push_front(Want { generation: page.generation, have: Version(0), cursor: None, ..want });
             return;
         }
         let have = if page.generation == want.generation { want.have } else { Version(0) };
+        if want.cursor.is_none() {
+            pull.from = page.from;
+        }
+        let mut at = page.from.0;
+        for gap in &page.survivors {
+            at = at.saturating_add(*gap);
+            pull.standing.push(Version(at));
+        }
+        pull.standing.extend(page.items.iter().map(|i| i.version));
         for item in &page.items {
             if let Body::Large(total) = item.body {
-                let fetch = Fetch {
+                pull.fetching += 1;
+                self.tasks.push_back(Task::Chunk(Fetch {
                     owner,
                     generation: page.generation,
                     item: item.clone(),
                     total,
                     got: Vec::new(),
-                };
-                self.tasks.push_back(Task::Chunk(fetch));
-                self.open.entry(owner).or_insert((page.generation, Version(0), 0)).2 += 1;
+                }));
             }
         }
         let (generation, next, complete_to) = (page.generation, page.next, page.complete_to);
@@ -257,13 +291,19 @@ impl Exchange {
             Some(_) => {
                 self.pulling.remove(&owner);
             }
-            None => match self.open.get_mut(&owner) {
-                Some(open) => open.1 = complete_to,
-                None => {
-                    self.pulling.remove(&owner);
-                    progress.push(Progress::Complete(owner, generation, complete_to));
-                }
-            },
+            None => {
+                pull.complete_to = Some(complete_to);
+                self.finish(owner, generation, progress);
+            }
+        }
+    }
+
+    fn finish(&mut self, owner: NodeKey, generation: Generation, progress: &mut Vec<Progress>) {
+        let Entry::Occupied(pull) = self.pulling.entry(owner) else { return };
+        if let (0, Some(complete_to)) = (pull.get().fetching, pull.get().complete_to) {
+            let Pull { from, mut standing, .. } = pull.remove();
+            standing.sort_unstable();
+            progress.push(Progress::Complete(Pulled { owner, generation, complete_to, from, standing }));
         }
     }
 
@@ -275,7 +315,6 @@ impl Exchange {
         let sane = total == fetch.total && total as usize <= max && !bytes.is_empty();
         if !sane || fetch.got.len() + bytes.len() > total as usize {
             // It is gone or was replaced at the peer; whatever replaced it is pulled next time.
-            self.open.remove(&fetch.owner);
             self.pulling.remove(&fetch.owner);
             return Vec::new();
         }
@@ -284,16 +323,12 @@ impl Exchange {
             self.tasks.push_front(Task::Chunk(fetch));
             return Vec::new();
         }
+        let (owner, generation) = (fetch.owner, fetch.generation);
         let item = Item { body: Body::Bytes(Bytes::from(fetch.got)), ..fetch.item };
-        let mut progress = vec![Progress::Item(fetch.owner, fetch.generation, item)];
-        if let Some(open) = self.open.get_mut(&fetch.owner) {
-            open.2 = open.2.saturating_sub(1);
-            let (generation, complete_to, left) = *open;
-            if left == 0 && complete_to > Version(0) {
-                self.open.remove(&fetch.owner);
-                self.pulling.remove(&fetch.owner);
-                progress.push(Progress::Complete(fetch.owner, generation, complete_to));
-            }
+        let mut progress = vec![Progress::Item(owner, generation, item)];
+        if let Some(pull) = self.pulling.get_mut(&owner) {
+            pull.fetching = pull.fetching.saturating_sub(1);
+            self.finish(owner, generation, &mut progress);
         }
         progress
     }
