@@ -112,19 +112,13 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 
 /// Checked timing and limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config(Settings);
 
 impl std::ops::Deref for Config {
     type Target = Settings;
     fn deref(&self) -> &Settings {
         &self.0
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self(Settings::lan())
     }
 }
 

@@ -80,10 +80,7 @@ impl Tree {
     pub(crate) fn keys(&self, bucket: u8, after: Option<NodeKey>) -> impl Iterator<Item = NodeKey> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let start = after.map_or(Included(first_key(bucket)), Excluded);
-        self.rows
-            .range((start, Unbounded))
-            .map(|(k, _)| *k)
-            .take_while(move |k| bucket_of(*k) == bucket)
+        self.rows.range((start, Unbounded)).map(|(k, _)| *k).take_while(move |k| bucket_of(*k) == bucket)
     }
 }
 

@@ -1,3 +1,5 @@
+//! What happened inside the agent, for whoever drives it.
+
 use crate::model::{EntryKey, Generation, NodeKey, NodeName};
 use std::net::SocketAddr;
 

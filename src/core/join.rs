@@ -39,10 +39,7 @@ struct NameCheck {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Send a join request there.
-    Request {
-        to: SocketAddr,
-        attempts: u32,
-    },
+    Request { to: SocketAddr, attempts: u32 },
     /// Ask the holder of our name whether it lives.
     AskHolder(SocketAddr),
     /// Nobody lives there: the name is ours, in a life after that one.
@@ -139,7 +136,8 @@ impl Join {
             }
             t.attempts += 1;
             let wait = FIRST_WAIT * (1 << t.attempts.min(6));
-            let wait = if self.joined { wait.max(config.heal_interval * 4) } else { wait.min(config.heal_interval) };
+            let wait =
+                if self.joined { wait.max(config.heal_interval * 4) } else { wait.min(config.heal_interval) };
             t.due = now + wait.mul_f64(self.rng.random_range(0.8..1.2));
             if reached.contains(addr) {
                 t.answered = true;

@@ -33,9 +33,7 @@ pub fn apply(state: &mut LocalState, command: &LocalCommand, now: Instant) -> Re
             Some(_) => Ok(()),
             None => Err(LocalError::UnknownCheck(id.to_string())),
         },
-        LocalCommand::UpdateCheck { id, status, output } => {
-            update_check(state, id, *status, output, now)
-        }
+        LocalCommand::UpdateCheck { id, status, output } => update_check(state, id, *status, output, now),
         LocalCommand::ServiceMaintenance { id, enable, reason } => {
             if !state.services.contains_key(id) {
                 return Err(LocalError::UnknownService(id.to_string()));
@@ -84,7 +82,11 @@ fn deregister_service(state: &mut LocalState, id: &InstanceId) -> Result<(), Loc
     Ok(())
 }
 
-fn register_check(state: &mut LocalState, definition: &CheckDefinition, now: Instant) -> Result<(), LocalError> {
+fn register_check(
+    state: &mut LocalState,
+    definition: &CheckDefinition,
+    now: Instant,
+) -> Result<(), LocalError> {
     if let Some(service) = &definition.service_id
         && !state.services.contains_key(service)
     {
@@ -112,10 +114,7 @@ fn put_check(state: &mut LocalState, definition: &CheckDefinition, now: Instant)
     };
     let deadline = ttl_of(&definition).map(|ttl| now + ttl);
     let id = definition.id.clone();
-    state.checks.insert(
-        id,
-        Arc::new(LocalCheck { definition, status, output, deadline, critical_since }),
-    );
+    state.checks.insert(id, Arc::new(LocalCheck { definition, status, output, deadline, critical_since }));
 }
 
 fn update_check(
@@ -143,8 +142,7 @@ fn with_status(
     deadline: Option<Instant>,
     now: Instant,
 ) -> LocalCheck {
-    let critical_since =
-        (status == CheckStatus::Critical).then(|| check.critical_since.unwrap_or(now));
+    let critical_since = (status == CheckStatus::Critical).then(|| check.critical_since.unwrap_or(now));
     LocalCheck { definition: Arc::clone(&check.definition), status, output, deadline, critical_since }
 }
 
@@ -215,7 +213,11 @@ pub fn expire(state: &mut LocalState, now: Instant) -> bool {
             format!("TTL expired (last output before timeout follows): {}", check.output)
         };
         // An output that already tells of an expiry is kept, so that it cannot grow.
-        let output = if check.output.starts_with("TTL expired") { Arc::clone(&check.output) } else { Arc::from(output) };
+        let output = if check.output.starts_with("TTL expired") {
+            Arc::clone(&check.output)
+        } else {
+            Arc::from(output)
+        };
         let late = with_status(check, CheckStatus::Critical, output, None, now);
         state.checks.insert(check.definition.id.clone(), Arc::new(late));
     }

@@ -59,7 +59,8 @@ fn service(id: &str) -> LocalCommand {
 
 impl Net {
     fn of(n: u16) -> Self {
-        let mut net = Self { now: Instant::START, agents: BTreeMap::new(), flying: Vec::new(), events: Vec::new() };
+        let mut net =
+            Self { now: Instant::START, agents: BTreeMap::new(), flying: Vec::new(), events: Vec::new() };
         for i in 1..=n {
             net.start(i, 1_000);
         }
@@ -70,7 +71,14 @@ impl Net {
     }
 
     fn start(&mut self, n: u16, generation: u64) {
-        let agent = Agent::new(identity(n, generation), Config::default(), LocalState::default(), Vec::new(), u64::from(n), self.now);
+        let agent = Agent::new(
+            identity(n, generation),
+            Config::default(),
+            LocalState::default(),
+            Vec::new(),
+            u64::from(n),
+            self.now,
+        );
         self.agents.insert(addr(n), agent);
         self.drain(addr(n));
     }
@@ -142,7 +150,9 @@ impl Net {
     fn see_each_other(&self) -> bool {
         let n = self.agents.len();
         self.all(|a| a.members().filter(|m| m.status == MemberStatus::Alive).count() == n)
-            && self.all(|a| self.agents.values().all(|b| a.entry(b.identity().name.key(), &EntryKey::Node).is_some()))
+            && self.all(|a| {
+                self.agents.values().all(|b| a.entry(b.identity().name.key(), &EntryKey::Node).is_some())
+            })
     }
 
     fn has_service(a: &Agent, owner: u16, id: &str) -> bool {
@@ -176,7 +186,11 @@ fn a_registration_is_everywhere_in_milliseconds() {
     net.run(Duration::from_secs(5));
     let rounds: u64 = net.agents.values().map(|a| a.stats().sync_rounds).sum();
     net.run(Duration::from_secs(30));
-    assert_eq!(rounds, net.agents.values().map(|a| a.stats().sync_rounds).sum::<u64>(), "a converged cluster repairs nothing");
+    assert_eq!(
+        rounds,
+        net.agents.values().map(|a| a.stats().sync_rounds).sum::<u64>(),
+        "a converged cluster repairs nothing"
+    );
 }
 
 #[test]
@@ -212,7 +226,11 @@ fn leaving_is_known_everywhere_at_once_and_is_not_failing() {
         net.all(|a| a.member(key(4)).is_some_and(|m| m.status == MemberStatus::Left))
     });
     assert!(ms < 100, "took {ms} ms");
-    assert!(net.events.iter().any(|(a, e)| *a == addr(4) && matches!(e, Event::Left { acknowledged_by: 3 })), "{:?}", net.events);
+    assert!(
+        net.events.iter().any(|(a, e)| *a == addr(4) && matches!(e, Event::Left { acknowledged_by: 3 })),
+        "{:?}",
+        net.events
+    );
     assert!(net.all(|a| !Net::has_service(a, 4, "web-4")));
     net.agents.remove(&addr(4));
     net.run(Duration::from_secs(60));
@@ -252,22 +270,31 @@ fn a_ttl_check_expires_and_a_heartbeat_brings_it_back() {
         timeout: String::new(),
         deregister_critical_after: None,
     });
-    net.with(1, |a, now| a.apply(&LocalCommand::RegisterService { definition, replace_existing_checks: false }, now)).expect("accepted");
-    let status = |a: &Agent| match a.entry(key(1), &EntryKey::Check(CheckId::new("service:web-1").expect("valid"))) {
-        Some((_, _, Entry::Check(c))) => Some(c.status),
-        _ => None,
-    };
+    net.with(1, |a, now| {
+        a.apply(&LocalCommand::RegisterService { definition, replace_existing_checks: false }, now)
+    })
+    .expect("accepted");
+    let status =
+        |a: &Agent| match a.entry(key(1), &EntryKey::Check(CheckId::new("service:web-1").expect("valid"))) {
+            Some((_, _, Entry::Check(c))) => Some(c.status),
+            _ => None,
+        };
     net.run(Duration::from_millis(1_900));
     assert!(net.all(|a| status(a) == Some(CheckStatus::Passing)));
     net.run(Duration::from_millis(300));
     assert!(net.all(|a| status(a) == Some(CheckStatus::Critical)));
-    let beat = LocalCommand::UpdateCheck { id: check_id, status: CheckStatus::Passing, output: "fine".to_owned() };
+    let beat =
+        LocalCommand::UpdateCheck { id: check_id, status: CheckStatus::Passing, output: "fine".to_owned() };
     net.with(1, |a, now| a.apply(&beat, now)).expect("known");
     net.run(Duration::from_millis(50));
     assert!(net.all(|a| status(a) == Some(CheckStatus::Passing)));
     let rumours = net.agent(1).stats().rumours_queued;
     net.with(1, |a, now| a.apply(&beat, now)).expect("known");
-    assert_eq!(net.agent(1).stats().rumours_queued, rumours, "a heartbeat that changes nothing is not spread");
+    assert_eq!(
+        net.agent(1).stats().rumours_queued,
+        rumours,
+        "a heartbeat that changes nothing is not spread"
+    );
 }
 
 #[test]
@@ -276,7 +303,8 @@ fn a_record_of_16_kib_reaches_everyone() {
     net.run(Duration::from_secs(3));
     let LocalCommand::RegisterService { mut definition, .. } = service("big") else { unreachable!() };
     definition.service.meta.insert("x".to_owned(), "y".repeat(16_000));
-    let command = LocalCommand::RegisterService { definition: definition.clone(), replace_existing_checks: false };
+    let command =
+        LocalCommand::RegisterService { definition: definition.clone(), replace_existing_checks: false };
     net.with(1, |a, now| a.apply(&command, now)).expect("accepted");
     let ms = net.until(Duration::from_secs(5), |net| net.all(|a| Net::has_service(a, 1, "big")));
     assert!(ms < 500, "took {ms} ms");

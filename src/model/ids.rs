@@ -174,9 +174,7 @@ impl fmt::Debug for NodeId {
 }
 
 /// Tells two runs of one node apart: `max(persisted + 1, unix milliseconds at start)`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Generation(pub u64);
 
 impl Generation {
@@ -192,9 +190,7 @@ impl Generation {
 }
 
 /// An owner's write counter inside one generation; the first write is 1.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Version(pub u64);
 
 #[cfg(test)]

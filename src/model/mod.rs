@@ -12,9 +12,7 @@ mod service;
 mod time;
 
 pub use check::{CheckDefinition, CheckKind, CheckRecord, CheckStatus, OUTPUT_BYTES_MAX, truncate_output};
-pub use ids::{
-    CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version,
-};
+pub use ids::{CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version};
 pub use local::{LocalCheck, LocalCommand, LocalError, LocalState};
 pub use member::{Incarnation, Member, MemberStatus};
 pub use node::NodeRecord;

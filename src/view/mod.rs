@@ -1,47 +1,296 @@
-//! skeleton: the published view
-use crate::model::{CheckId, CheckRecord, Generation, InstanceId, LocalState, Member, NodeKey, NodeRecord, ServiceRecord, Version};
+//! The published view: members and catalog as readers see them at one moment.
+//!
+//! Owns the tables that questions are answered from, their change indexes and the log of recent
+//! changes. A [`View`] never changes; [`ViewBuilder`] makes the next one, sharing all structure
+//! that did not change, and publishes it with one pointer swap. Readers never wait for the
+//! builder and the builder never waits for readers.
+//!
+//! Knows no protocol: what is newer, what is deleted and who is alive was decided before it gets
+//! here. Names only [`crate::model`].
+//!
+//! # What is visible
+//!
+//! A node is in the catalog while it is a member that has not left and its record is known. Its
+//! records may arrive in any order; they are kept and appear together with it. A failed node
+//! stays, with its `serfHealth` check critical. A node that left is gone from the catalog with all
+//! that is on it and stays in the list of members.
+//!
+//! # Change indexes
+//!
+//! Every publish that changes something visible has an index, one more than the one before; the
+//! first is the seed given at the start (unix microseconds, so that indexes rise across restarts
+//! and stay below 2^53). Each list, node and service name remembers the index of its last visible
+//! change, so that a reader can wait for the thing it asked about and for nothing else.
+
+mod builder;
+mod gone;
+mod log;
+mod reader;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use builder::ViewBuilder;
+pub use log::{CHANGES_MAX, Change, ChangeKind, ChangeLog};
+pub use reader::{Closed, ViewReader, ViewWaiter};
+pub use table::{
+    Check, Checks, Folded, Health, Instance, MemberView, NODE_MAINTENANCE, Node, SERF_HEALTH,
+    SERVICE_MAINTENANCE_PREFIX, Service, fold,
+};
+
+use crate::model::{LocalState, MemberStatus, NodeKey};
+use gone::Gone;
+use imbl::OrdMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What the agent tells about itself beyond the tables (published with the view, at least once a second).
-#[derive(Debug, Clone, Default)]
+/// What the agent tells about itself beyond the tables; published with the view, at least once a
+/// second.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentStatus {
+    /// Digest of the whole catalog; equal on agents that agree.
     pub root_digest: u64,
-    /// milliseconds since a peer's digest last differed from ours; None: never differed
+    /// Milliseconds since a peer's digest last differed from ours; `None`: it never did.
     pub since_difference_ms: Option<u64>,
-    /// milliseconds since anything was last heard from a peer; None: no peer ever
+    /// Milliseconds since anything was last heard from a peer; `None`: nothing ever was.
     pub since_heard_ms: Option<u64>,
+    /// `ip:port` that other agents are told.
     pub gossip_addr: String,
+    /// The agent is on its way out.
     pub leaving: bool,
-    /// counters by metric name, already flat
-    pub counters: std::collections::BTreeMap<String, u64>,
+    /// Counters by metric name.
+    pub counters: BTreeMap<String, u64>,
 }
 
-/// An immutable snapshot.
-pub struct View {}
-
-/// Owned by the agent's loop; `publish` makes the next snapshot visible to readers.
-pub struct ViewBuilder {}
-
-/// The readers' end: cheap to clone, never blocks.
-#[derive(Clone)]
-pub struct ViewReader {}
-
-#[allow(unused_variables)]
-impl ViewBuilder {
-    /// `index_seed`: unix microseconds at start (first index), so that indexes rise across restarts.
-    pub fn new(datacenter: String, own: NodeKey, index_seed: u64) -> (Self, ViewReader) { unimplemented!() }
-    pub fn set_member(&mut self, member: Member) { unimplemented!() }
-    pub fn remove_member(&mut self, key: NodeKey) { unimplemented!() }
-    /// None: deleted. `version` orders writes of one owner and is shown nowhere but in debug output.
-    pub fn set_node(&mut self, owner: NodeKey, record: Option<(Generation, Version, NodeRecord)>) { unimplemented!() }
-    pub fn set_service(&mut self, owner: NodeKey, id: &InstanceId, record: Option<(Generation, Version, ServiceRecord)>) { unimplemented!() }
-    pub fn set_check(&mut self, owner: NodeKey, id: &CheckId, record: Option<(Generation, Version, CheckRecord)>) { unimplemented!() }
-    /// registrations of this host with output and TTL state (agent/services, agent/checks)
-    pub fn set_local(&mut self, local: LocalState) { unimplemented!() }
-    pub fn set_status(&mut self, status: AgentStatus) { unimplemented!() }
-    /// makes everything set since the last call visible at once; nothing to do when nothing changed
-    pub fn publish(&mut self) { unimplemented!() }
+/// How many members are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemberCounts {
+    /// Answering.
+    pub alive: usize,
+    /// Under suspicion.
+    pub suspect: usize,
+    /// Not answering.
+    pub failed: usize,
+    /// Gone on purpose.
+    pub left: usize,
 }
-impl ViewReader {
-    pub fn load(&self) -> Arc<View> { unimplemented!() }
+
+/// An immutable snapshot of members and catalog.
+#[derive(Debug, Clone)]
+pub struct View {
+    datacenter: Arc<str>,
+    own: NodeKey,
+    own_name: Option<Folded>,
+    index: u64,
+    members: OrdMap<Folded, Arc<MemberView>>,
+    nodes: OrdMap<Folded, Arc<Node>>,
+    services: OrdMap<Folded, Arc<Service>>,
+    instances: usize,
+    checks: usize,
+    nodes_gone: Gone,
+    services_gone: Gone,
+    nodes_index: u64,
+    services_index: u64,
+    catalog_index: u64,
+    checks_index: u64,
+    log: ChangeLog,
+    local: LocalState,
+    status: Arc<AgentStatus>,
+}
+
+impl View {
+    fn new(datacenter: String, own: NodeKey, seed: u64) -> Self {
+        Self {
+            datacenter: Arc::from(datacenter),
+            own,
+            own_name: None,
+            index: seed,
+            members: OrdMap::new(),
+            nodes: OrdMap::new(),
+            services: OrdMap::new(),
+            instances: 0,
+            checks: 0,
+            nodes_gone: Gone::new(seed),
+            services_gone: Gone::new(seed),
+            nodes_index: seed,
+            services_index: seed,
+            catalog_index: seed,
+            checks_index: seed,
+            log: ChangeLog::new(seed),
+            local: LocalState::default(),
+            status: Arc::new(AgentStatus::default()),
+        }
+    }
+
+    /// The cluster's name, which Consul's dialect calls datacenter.
+    pub fn datacenter(&self) -> &str {
+        &self.datacenter
+    }
+
+    /// Index of the last publish with a visible change; never 0.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Members by name (lower case), those that left included.
+    pub fn members(&self) -> impl Iterator<Item = &Arc<MemberView>> {
+        self.members.values()
+    }
+
+    /// How many members there are, those that left included.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// One member by name, whatever its case.
+    pub fn member(&self, name: &str) -> Option<&Arc<MemberView>> {
+        self.members.get(&*name.to_lowercase())
+    }
+
+    /// This node as a member, once it has published its own record.
+    pub fn own_member(&self) -> Option<&Arc<MemberView>> {
+        self.members.get(&**self.own_name.as_ref()?)
+    }
+
+    /// How many members are in each state.
+    pub fn member_counts(&self) -> MemberCounts {
+        let mut counts = MemberCounts::default();
+        for member in self.members.values() {
+            match member.member.status {
+                MemberStatus::Alive => counts.alive += 1,
+                MemberStatus::Suspect => counts.suspect += 1,
+                MemberStatus::Failed => counts.failed += 1,
+                MemberStatus::Left => counts.left += 1,
+            }
+        }
+        counts
+    }
+
+    /// Nodes of the catalog by name (lower case).
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values()
+    }
+
+    /// How many nodes there are.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// One node by name, whatever its case.
+    pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
+        self.nodes.get(&*name.to_lowercase())
+    }
+
+    /// The node whose identifier, written as a UUID, starts with `prefix` (2 characters and more);
+    /// `None` when there is none or more than one.
+    pub fn node_by_id_prefix(&self, prefix: &str) -> Option<&Arc<Node>> {
+        let plausible = prefix.len() >= 2
+            && prefix.len() <= 36
+            && prefix.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        if !plausible {
+            return None;
+        }
+        let prefix = prefix.to_ascii_lowercase();
+        let mut matching = self.nodes.values().filter(|n| n.record.id.to_string().starts_with(&prefix));
+        let first = matching.next()?;
+        matching.next().is_none().then_some(first)
+    }
+
+    /// Services by name (lower case).
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.values()
+    }
+
+    /// How many service names there are.
+    pub fn service_count(&self) -> usize {
+        self.services.len()
+    }
+
+    /// One service by name, whatever its case.
+    pub fn service(&self, name: &str) -> Option<&Arc<Service>> {
+        self.services.get(&*name.to_lowercase())
+    }
+
+    /// Instances of a service with their nodes, by node and id.
+    pub fn instances_of(&self, name: &str) -> impl Iterator<Item = (&Arc<Node>, &Arc<Instance>)> {
+        self.service(name).into_iter().flat_map(|service| {
+            service.instances.iter().map(|((node, _), instance)| {
+                let node = self.nodes.get(node).expect("an instance is shown only with its node");
+                (node, instance)
+            })
+        })
+    }
+
+    /// How many instances there are.
+    pub fn instance_count(&self) -> usize {
+        self.instances
+    }
+
+    /// How many checks there are, one `serfHealth` per node included.
+    pub fn check_count(&self) -> usize {
+        self.checks + self.nodes.len()
+    }
+
+    /// Index of the list of nodes: their records, and which there are.
+    pub fn nodes_index(&self) -> u64 {
+        self.nodes_index
+    }
+
+    /// Index of the list of service names with their tags.
+    pub fn services_index(&self) -> u64 {
+        self.services_index
+    }
+
+    /// Index of all instances and nodes, not counting checks.
+    pub fn catalog_index(&self) -> u64 {
+        self.catalog_index
+    }
+
+    /// Index of the list of checks.
+    pub fn checks_index(&self) -> u64 {
+        self.checks_index
+    }
+
+    /// Index of one service name: its instances, their checks and their nodes. Defined for absent
+    /// names too, where it is the index of the removal or an older one.
+    pub fn service_index(&self, name: &str) -> u64 {
+        let name = name.to_lowercase();
+        match self.services.get(&*name) {
+            Some(service) => service.index,
+            None => self.services_gone.get(&name).index,
+        }
+    }
+
+    /// Index of one node and all that is on it, defined for absent names too.
+    pub fn node_index(&self, name: &str) -> u64 {
+        let name = name.to_lowercase();
+        match self.nodes.get(&*name) {
+            Some(node) => node.index,
+            None => self.nodes_gone.get(&name).index,
+        }
+    }
+
+    /// The log of recent changes.
+    pub fn log(&self) -> &ChangeLog {
+        &self.log
+    }
+
+    /// [`Change::service_sequence`] of the newest change of a service, present or not.
+    pub fn service_sequence(&self, name: &str) -> u64 {
+        let name = name.to_lowercase();
+        match self.services.get(&*name) {
+            Some(service) => service.sequence,
+            None => self.services_gone.get(&name).sequence,
+        }
+    }
+
+    /// What is registered on this host, with output and TTL state.
+    pub fn local(&self) -> &LocalState {
+        &self.local
+    }
+
+    /// What the agent tells about itself.
+    pub fn status(&self) -> &AgentStatus {
+        &self.status
+    }
 }

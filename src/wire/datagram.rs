@@ -147,7 +147,8 @@ impl Iterator for Frames<'_> {
     /// The next known frame; unknown kinds are skipped. After an error there is no more.
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
-            let Some(([kind, low, high], rest)) = self.rest.split_first_chunk::<FRAME_OVERHEAD_BYTES>() else {
+            let Some(([kind, low, high], rest)) = self.rest.split_first_chunk::<FRAME_OVERHEAD_BYTES>()
+            else {
                 return self.fail();
             };
             let length = usize::from(u16::from_le_bytes([*low, *high]));

@@ -6,8 +6,8 @@
 
 use super::codec::{self, Malformed};
 use crate::model::{
-    CheckId, CheckRecord, CheckStatus, Entry, EntryKey, Extensions, InstanceId, NodeId, NodeName,
-    NodeRecord, ServiceName, ServiceRecord, TaggedAddress, Weights,
+    CheckId, CheckRecord, CheckStatus, Entry, EntryKey, Extensions, InstanceId, NodeId, NodeName, NodeRecord,
+    ServiceName, ServiceRecord, TaggedAddress, Weights,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -16,11 +16,7 @@ fn cluster() -> ClusterHash {
 
 fn addrs() -> impl Strategy<Value = SocketAddr> {
     (any::<bool>(), any::<u128>(), any::<u16>()).prop_map(|(v6, ip, port)| {
-        let ip = if v6 {
-            IpAddr::V6(Ipv6Addr::from(ip))
-        } else {
-            IpAddr::V4(Ipv4Addr::from(ip as u32))
-        };
+        let ip = if v6 { IpAddr::V6(Ipv6Addr::from(ip)) } else { IpAddr::V4(Ipv4Addr::from(ip as u32)) };
         SocketAddr::new(ip, port)
     })
 }
@@ -30,14 +26,23 @@ fn states() -> impl Strategy<Value = Liveness> {
 }
 
 fn updates() -> impl Strategy<Value = MemberUpdate> {
-    (any::<u64>(), any::<u64>(), any::<u16>(), states(), addrs()).prop_map(|(key, epoch, incarnation, state, addr)| {
-        MemberUpdate { key: NodeKey(key), epoch: Epoch(epoch), incarnation, state, addr }
-    })
+    (any::<u64>(), any::<u64>(), any::<u16>(), states(), addrs()).prop_map(
+        |(key, epoch, incarnation, state, addr)| MemberUpdate {
+            key: NodeKey(key),
+            epoch: Epoch(epoch),
+            incarnation,
+            state,
+            addr,
+        },
+    )
 }
 
 fn messages() -> impl Strategy<Value = SwimMessage> {
-    let third = (any::<u64>(), any::<u64>(), addrs())
-        .prop_map(|(key, epoch, addr)| Third { key: NodeKey(key), epoch: Epoch(epoch), addr });
+    let third = (any::<u64>(), any::<u64>(), addrs()).prop_map(|(key, epoch, addr)| Third {
+        key: NodeKey(key),
+        epoch: Epoch(epoch),
+        addr,
+    });
     (third, any::<u8>(), 0..8u8).prop_map(|(t, n, kind)| match kind {
         0 => SwimMessage::Ping(n),
         1 => SwimMessage::Ack(n),
@@ -51,12 +56,14 @@ fn messages() -> impl Strategy<Value = SwimMessage> {
 }
 
 fn heads() -> impl Strategy<Value = Head> {
-    (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(owner, generation, version, digest)| Head {
-        owner: NodeKey(owner),
-        generation: Generation(generation),
-        version: Version(version),
-        digest,
-    })
+    (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(
+        |(owner, generation, version, digest)| Head {
+            owner: NodeKey(owner),
+            generation: Generation(generation),
+            version: Version(version),
+            digest,
+        },
+    )
 }
 
 fn items() -> impl Strategy<Value = Item> {
@@ -65,13 +72,23 @@ fn items() -> impl Strategy<Value = Item> {
         prop::collection::vec(any::<u8>(), 0..200).prop_map(|b| Body::Bytes(Bytes::from(b))),
         any::<u32>().prop_map(Body::Large),
     ];
-    (any::<u64>(), any::<u8>(), "[a-z:/]{0,20}", bodies)
-        .prop_map(|(version, kind, id, body)| Item { version: Version(version), kind, id, body })
+    (any::<u64>(), any::<u8>(), "[a-z:/]{0,20}", bodies).prop_map(|(version, kind, id, body)| Item {
+        version: Version(version),
+        kind,
+        id,
+        body,
+    })
 }
 
 fn pages() -> impl Strategy<Value = Page> {
     let survivors = prop::collection::vec(any::<u64>(), 0..9);
-    (any::<u64>(), any::<u64>(), prop::collection::vec(items(), 0..3), survivors, prop::option::of(any::<u64>()))
+    (
+        any::<u64>(),
+        any::<u64>(),
+        prop::collection::vec(items(), 0..3),
+        survivors,
+        prop::option::of(any::<u64>()),
+    )
         .prop_map(|(owner, generation, items, survivors, next)| Page {
             owner: NodeKey(owner),
             generation: Generation(generation),
@@ -118,32 +135,45 @@ fn frames() -> impl Strategy<Value = Frame> {
         let ask = match kind {
             0 => Ask::Buckets,
             1 => Ask::Rows { bucket: 3, after: Some(h.owner) },
-            2 => Ask::Records(vec![Want { owner: h.owner, generation: h.generation, have: h.version, cursor: None }]),
+            2 => Ask::Records(vec![Want {
+                owner: h.owner,
+                generation: h.generation,
+                have: h.version,
+                cursor: None,
+            }]),
             _ => Ask::Chunk { owner: h.owner, generation: h.generation, version: h.version, offset: 9 },
         };
         Frame::Ask(id, ask)
     });
-    let answer = (any::<u32>(), prop::collection::vec(rows(), 0..4), prop::collection::vec(pages(), 0..2), 0..4u8)
-        .prop_map(|(id, rows, pages, kind)| {
-            let answer = match kind {
-                0 => Answer::Buckets(vec![Digest(1); 64]),
-                1 => Answer::Rows { rows, more: true },
-                2 => Answer::Records(pages),
-                _ => Answer::Chunk { total: 5, bytes: Bytes::from_static(b"hello") },
-            };
-            Frame::Answer(id, answer)
-        });
-    let join = (name, any::<u128>(), updates()).prop_map(|(name, id, u)| JoinRequest {
-        name,
-        id: NodeId::from_random(id),
-        epoch: u.epoch,
-        incarnation: u.incarnation,
-        addr: u.addr,
-        name_checked: true,
-    })
-    .boxed();
+    let answer =
+        (any::<u32>(), prop::collection::vec(rows(), 0..4), prop::collection::vec(pages(), 0..2), 0..4u8)
+            .prop_map(|(id, rows, pages, kind)| {
+                let answer = match kind {
+                    0 => Answer::Buckets(vec![Digest(1); 64]),
+                    1 => Answer::Rows { rows, more: true },
+                    2 => Answer::Records(pages),
+                    _ => Answer::Chunk { total: 5, bytes: Bytes::from_static(b"hello") },
+                };
+                Frame::Answer(id, answer)
+            });
+    let join = (name, any::<u128>(), updates())
+        .prop_map(|(name, id, u)| JoinRequest {
+            name,
+            id: NodeId::from_random(id),
+            epoch: u.epoch,
+            incarnation: u.incarnation,
+            addr: u.addr,
+            name_checked: true,
+        })
+        .boxed();
     let claim = join.clone().prop_map(|j| {
-        Frame::NameClaim(NameClaim { name: j.name, epoch: j.epoch, started: j.epoch.generation(), addr: j.addr, joined: true })
+        Frame::NameClaim(NameClaim {
+            name: j.name,
+            epoch: j.epoch,
+            started: j.epoch.generation(),
+            addr: j.addr,
+            joined: true,
+        })
     });
     let record = (heads(), items()).prop_map(|(head, item)| Record { head, item }).boxed();
     prop_oneof![

@@ -157,7 +157,11 @@ impl Agent {
     }
 
     /// Reports what an application changed; `None` when it was refused.
-    pub(super) fn take_outcome(&mut self, owner: NodeKey, outcome: Result<Outcome, Refused>) -> Option<Outcome> {
+    pub(super) fn take_outcome(
+        &mut self,
+        owner: NodeKey,
+        outcome: Result<Outcome, Refused>,
+    ) -> Option<Outcome> {
         match outcome {
             Ok(outcome) => {
                 for key in &outcome.changed {
@@ -181,7 +185,14 @@ impl Agent {
         }
     }
 
-    pub(super) fn note_progress(&mut self, owner: NodeKey, from: SocketAddr, outcome: &Outcome, at_once: bool, now: Instant) {
+    pub(super) fn note_progress(
+        &mut self,
+        owner: NodeKey,
+        from: SocketAddr,
+        outcome: &Outcome,
+        at_once: bool,
+        now: Instant,
+    ) {
         if outcome.behind {
             self.repair.note_behind(owner, from, at_once, now);
         } else {

@@ -21,7 +21,8 @@ use super::local;
 use super::stats::Stats;
 use super::swim::{Output, Swim};
 use crate::model::{
-    Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName, Version,
+    Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
+    Version,
 };
 use crate::wire::frame::{Epoch, Liveness, SwimFrame, SwimMessage};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame};
@@ -401,7 +402,10 @@ impl Agent {
         let mut next = [gossip, leave, self.repair.next_deadline()].into_iter().flatten().min();
         if self.phase == Phase::Running {
             let check = local::next_deadline(&self.local).map(|at| (at, "check expiry"));
-            next = [next, self.swim.next_deadline(), self.join.next_deadline(), check].into_iter().flatten().min();
+            next = [next, self.swim.next_deadline(), self.join.next_deadline(), check]
+                .into_iter()
+                .flatten()
+                .min();
         }
         next
     }
@@ -481,7 +485,12 @@ impl Agent {
     }
 
     fn known(&self) -> Known<'_> {
-        Known { tree: &self.tree, peers: self.swim.peers(), own: self.swim.own_update(), catalog: &self.catalog }
+        Known {
+            tree: &self.tree,
+            peers: self.swim.peers(),
+            own: self.swim.own_update(),
+            catalog: &self.catalog,
+        }
     }
 
     // ---- sending

@@ -20,7 +20,12 @@ impl Agent {
     // ---- commands
 
     /// Tries `command` on `state`: the state it would lead to, or why it may not be.
-    pub fn check(&self, state: &LocalState, command: &LocalCommand, now: Instant) -> Result<LocalState, LocalError> {
+    pub fn check(
+        &self,
+        state: &LocalState,
+        command: &LocalCommand,
+        now: Instant,
+    ) -> Result<LocalState, LocalError> {
         if self.phase != Phase::Running {
             return Err(LocalError::Leaving);
         }

@@ -117,7 +117,13 @@ impl Catalog {
     // ---- what the owner itself does
 
     /// Writes an entry of this node, or deletes it; the record is what to tell others.
-    pub(crate) fn write_own(&mut self, own: NodeKey, generation: Generation, key: EntryKey, body: Option<Bytes>) -> Record {
+    pub(crate) fn write_own(
+        &mut self,
+        own: NodeKey,
+        generation: Generation,
+        key: EntryKey,
+        body: Option<Bytes>,
+    ) -> Record {
         let owner = self.owners.entry(own).or_default();
         if owner.generation() != generation {
             owner.begin(generation);
@@ -213,7 +219,12 @@ impl Catalog {
     }
 
     /// Takes in one entry of a page.
-    pub(crate) fn apply_item(&mut self, owner: NodeKey, generation: Generation, item: &Item) -> Result<Outcome, Refused> {
+    pub(crate) fn apply_item(
+        &mut self,
+        owner: NodeKey,
+        generation: Generation,
+        item: &Item,
+    ) -> Result<Outcome, Refused> {
         let key = self.check_item(owner, item)?;
         if !self.prepare(owner, generation)? {
             return Ok(Outcome::default());

@@ -96,9 +96,11 @@ impl Owner {
     /// Keys of all entries that [`Self::entry`] gives.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &EntryKey> {
         let here = self.slots.iter().filter(|(_, s)| s.body.is_some()).map(|(k, _)| k);
-        let there = self.before.iter().flat_map(|b| b.slots.iter()).filter_map(|(k, s)| {
-            (s.body.is_some() && !self.slots.contains_key(k)).then_some(k)
-        });
+        let there = self
+            .before
+            .iter()
+            .flat_map(|b| b.slots.iter())
+            .filter_map(|(k, s)| (s.body.is_some() && !self.slots.contains_key(k)).then_some(k));
         here.chain(there)
     }
 
@@ -123,7 +125,10 @@ impl Owner {
 
     /// Live versions in `(from, to]`, oldest first.
     pub(crate) fn live_versions(&self, from: Version, to: Version) -> impl Iterator<Item = Version> {
-        self.after(from).take_while(move |(_, s)| s.version <= to).filter(|(_, s)| s.body.is_some()).map(|(_, s)| s.version)
+        self.after(from)
+            .take_while(move |(_, s)| s.version <= to)
+            .filter(|(_, s)| s.body.is_some())
+            .map(|(_, s)| s.version)
     }
 
     pub(crate) fn forgotten_to(&self) -> Version {
@@ -133,7 +138,9 @@ impl Owner {
     /// Whether two tables of the same owner say the same.
     #[cfg(test)]
     pub(crate) fn same_state(&self, other: &Self) -> bool {
-        self.generation == other.generation && self.complete_to == other.complete_to && self.slots == other.slots
+        self.generation == other.generation
+            && self.complete_to == other.complete_to
+            && self.slots == other.slots
     }
 
     // ---- writes
@@ -175,11 +182,18 @@ impl Owner {
         self.before.is_none()
             && self.live as u64 == version.0
             && self.live > 0
-            && self.renumbered().fold(0u64, |sum, (v, k, b)| sum.wrapping_add(digest_of(owner, k, v, b))) == digest
+            && self.renumbered().fold(0u64, |sum, (v, k, b)| sum.wrapping_add(digest_of(owner, k, v, b)))
+                == digest
     }
 
     /// One write of this run. The caller has checked the generation.
-    pub(super) fn write(&mut self, owner: NodeKey, key: EntryKey, version: Version, body: Option<Bytes>) -> Outcome {
+    pub(super) fn write(
+        &mut self,
+        owner: NodeKey,
+        key: EntryKey,
+        version: Version,
+        body: Option<Bytes>,
+    ) -> Outcome {
         if version <= self.complete_to || self.slots.get(&key).is_some_and(|s| s.version >= version) {
             return Outcome { behind: self.is_behind(), ..Outcome::default() };
         }
@@ -231,7 +245,9 @@ impl Owner {
     /// run before.
     pub(super) fn settle(&mut self) -> Vec<EntryKey> {
         match self.claim {
-            Some((version, digest)) if digest == self.digest && self.has_nothing_after(version) => self.complete(version),
+            Some((version, digest)) if digest == self.digest && self.has_nothing_after(version) => {
+                self.complete(version)
+            }
             _ => Vec::new(),
         }
     }
@@ -286,7 +302,13 @@ impl Owner {
     }
 
     /// Of the writes in `(from, to]`, only `standing` (sorted) still stand. Drops the others.
-    pub(super) fn keep_only(&mut self, owner: NodeKey, from: Version, to: Version, standing: &[Version]) -> Vec<EntryKey> {
+    pub(super) fn keep_only(
+        &mut self,
+        owner: NodeKey,
+        from: Version,
+        to: Version,
+        standing: &[Version],
+    ) -> Vec<EntryKey> {
         let gone: Vec<EntryKey> = self
             .after(from)
             .take_while(|(_, s)| s.version <= to)

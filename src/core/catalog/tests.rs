@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::core::Settings;
+use crate::core::digest::Tree;
 use crate::core::gossip::answer::Known;
 use crate::core::gossip::exchange::{Exchange, Progress};
-use crate::core::digest::Tree;
 use crate::core::swim::Peers;
 use crate::model::{Incarnation, InstanceId, Instant};
-use crate::wire::frame::{Answer, Epoch, Liveness, MemberUpdate, Want};
 use crate::wire::frame::Head;
+use crate::wire::frame::{Answer, Epoch, Liveness, MemberUpdate, Want};
 use proptest::prelude::*;
 use std::net::SocketAddr;
 
@@ -93,7 +93,9 @@ fn pull(from: &Catalog, to: &mut Catalog, room: usize) {
             for step in progress {
                 match step {
                     Progress::Page(page) => to.apply_page(&page).map(drop),
-                    Progress::Item(owner, generation, item) => to.apply_item(owner, generation, &item).map(drop),
+                    Progress::Item(owner, generation, item) => {
+                        to.apply_item(owner, generation, &item).map(drop)
+                    }
                     Progress::Complete(pulled) => {
                         to.complete(&pulled);
                         Ok(())
@@ -232,7 +234,12 @@ fn deletions_are_remembered_in_bounded_number_and_still_hold() {
     let mut own = catalog();
     let mut early = catalog();
     let put = |c: &mut Catalog, n: u32| {
-        c.write_own(OWNER, GENERATION, EntryKey::Unknown(9, format!("{n}").into()), Some(Bytes::from_static(b"x")))
+        c.write_own(
+            OWNER,
+            GENERATION,
+            EntryKey::Unknown(9, format!("{n}").into()),
+            Some(Bytes::from_static(b"x")),
+        )
     };
     let records: Vec<Record> = (0..1_000).map(|n| put(&mut own, n)).collect();
     for r in &records {

@@ -5,9 +5,7 @@ use crate::core::catalog::{Catalog, Owner, Slot};
 use crate::core::digest::Tree;
 use crate::core::swim::Peers;
 use crate::model::{EntryKey, Generation, NodeKey, Version};
-use crate::wire::frame::{
-    Answer, Ask, Body, Item, MemberUpdate, Page, Row, RowMember, Want,
-};
+use crate::wire::frame::{Answer, Ask, Body, Item, MemberUpdate, Page, Row, RowMember, Want};
 use crate::wire::{codec, record};
 
 /// Wants looked at in one question.
@@ -95,9 +93,18 @@ impl Known<'_> {
         Answer::Records(pages)
     }
 
-    fn chunk(&self, owner: NodeKey, generation: Generation, version: Version, offset: u32, room: usize) -> Answer {
+    fn chunk(
+        &self,
+        owner: NodeKey,
+        generation: Generation,
+        version: Version,
+        offset: u32,
+        room: usize,
+    ) -> Answer {
         let gone = Answer::Chunk { total: 0, bytes: bytes::Bytes::new() };
-        let Some(table) = self.catalog.owner(owner).filter(|o| o.generation() == generation) else { return gone };
+        let Some(table) = self.catalog.owner(owner).filter(|o| o.generation() == generation) else {
+            return gone;
+        };
         let Some((_, slot)) = table.after(Version(version.0.saturating_sub(1))).next() else { return gone };
         let (Some(body), true) = (&slot.body, slot.version == version) else { return gone };
         let start = (offset as usize).min(body.len());

@@ -256,7 +256,12 @@ impl Exchange {
         if page.generation != want.generation && want.cursor.is_some() {
             // Another run began between two pages: start over with it.
             *pull = Pull::default();
-            self.wants.push_front(Want { generation: page.generation, have: Version(0), cursor: None, ..want });
+            self.wants.push_front(Want {
+                generation: page.generation,
+                have: Version(0),
+                cursor: None,
+                ..want
+            });
             return;
         }
         let have = if page.generation == want.generation { want.have } else { Version(0) };

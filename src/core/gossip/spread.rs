@@ -11,8 +11,8 @@ use crate::core::swim::Peers;
 use crate::model::{EntryKey, Instant, NodeKey};
 use crate::wire::frame::{Body, Head, MemberUpdate, Record};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame, codec};
-use rand::rngs::SmallRng;
 use rand::SeedableRng;
+use rand::rngs::SmallRng;
 use std::time::Duration;
 
 /// Shortest time between two eager flushes: what arrives together travels together.

@@ -119,7 +119,14 @@ const fn liveness(state: State) -> Liveness {
 }
 
 impl Swim {
-    pub(crate) fn new(key: NodeKey, epoch: Epoch, addr: SocketAddr, config: Config, seed: u64, now: Instant) -> Self {
+    pub(crate) fn new(
+        key: NodeKey,
+        epoch: Epoch,
+        addr: SocketAddr,
+        config: Config,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
         let (sender, updates) = channel();
         let life = Life { key, epoch };
         let some = |n: usize| NonZeroUsize::new(n).expect("a checked configuration has no zero counts");
@@ -197,7 +204,13 @@ impl Swim {
     // ---- the world tells us
 
     /// A SWIM frame with the member updates that came in the same datagram.
-    pub(crate) fn handle_frame(&mut self, from: SocketAddr, frame: &SwimFrame, updates: &[MemberUpdate], now: Instant) {
+    pub(crate) fn handle_frame(
+        &mut self,
+        from: SocketAddr,
+        frame: &SwimFrame,
+        updates: &[MemberUpdate],
+        now: Instant,
+    ) {
         let sender_addr = frame.from_addr.unwrap_or(from);
         if !frame.from_epoch.is_plausible() {
             self.counters.members_refused += 1;
@@ -223,7 +236,7 @@ impl Swim {
         self.heard_at.insert(frame.from, sender_addr);
         self.move_if_known_elsewhere(frame, sender_addr, now);
         let mut internal = Vec::with_capacity(64);
-        identity::put_header(&self.to_header(frame), &mut internal);
+        identity::put_header(&self.header_of(frame), &mut internal);
         // An error here is a message that foca has no use for (a late answer, an indirect probe
         // for ourselves); it changed nothing.
         let _ = self.with_foca(now, |foca, world| foca.handle_data(&internal, world));
@@ -237,7 +250,12 @@ impl Swim {
         self.handle_updates_where(updates, now, |_| true);
     }
 
-    fn handle_updates_where(&mut self, updates: &[MemberUpdate], now: Instant, wanted: impl Fn(&MemberUpdate) -> bool) {
+    fn handle_updates_where(
+        &mut self,
+        updates: &[MemberUpdate],
+        now: Instant,
+        wanted: impl Fn(&MemberUpdate) -> bool,
+    ) {
         for u in updates.iter().filter(|u| wanted(u)) {
             self.handle_update(u, true, now);
         }
@@ -359,7 +377,8 @@ impl Swim {
             };
             if relevant {
                 let member = to_foca(u);
-                let _ = self.with_foca(now, |foca, world| foca.apply_many(std::iter::once(member), true, world));
+                let _ =
+                    self.with_foca(now, |foca, world| foca.apply_many(std::iter::once(member), true, world));
             }
             return;
         }
@@ -393,9 +412,7 @@ impl Swim {
             self.apply(&suspect, false, now);
         }
         let due = if fresh { now } else { since } + patience;
-        self.verifications
-            .entry(u.key)
-            .or_insert(Verification { epoch: u.epoch, incarnation, due });
+        self.verifications.entry(u.key).or_insert(Verification { epoch: u.epoch, incarnation, due });
         self.notice(u.key, addr, u.epoch, now);
     }
 
@@ -444,7 +461,9 @@ impl Swim {
             // Foca takes "exists, but refuted since" for a success and ends a healthy life.
             Timer::ChangeSuspectToDown { member_id, incarnation, .. } => {
                 let stands = self.peers.get(member_id.key).is_some_and(|p| {
-                    p.epoch == member_id.epoch && p.incarnation == *incarnation && p.state == Liveness::Suspect
+                    p.epoch == member_id.epoch
+                        && p.incarnation == *incarnation
+                        && p.state == Liveness::Suspect
                 });
                 if !stands {
                     return;
@@ -452,10 +471,8 @@ impl Swim {
             }
             Timer::RemoveDown(life) => {
                 let life = *life;
-                let stands = self
-                    .peers
-                    .get(life.key)
-                    .is_some_and(|p| p.epoch == life.epoch && !p.state.is_live());
+                let stands =
+                    self.peers.get(life.key).is_some_and(|p| p.epoch == life.epoch && !p.state.is_live());
                 if !stands {
                     return;
                 }
@@ -578,13 +595,21 @@ impl Swim {
         };
         if let SwimMessage::Ping(number) = message {
             self.counters.probes_sent += 1;
-            self.probe = Some(ProbeWatch::new(frame, addr, number, self.config.probe_timeout, self.config.probe_interval, now));
+            self.probe = Some(ProbeWatch::new(
+                frame,
+                addr,
+                number,
+                self.config.probe_timeout,
+                self.config.probe_interval,
+                now,
+            ));
         }
         self.output.push_back(Output::Send(addr, frame));
     }
 
     fn third(&self, life: Life) -> Option<Third> {
-        let addr = self.heard_at.get(&life.key).copied().or_else(|| self.peers.get(life.key).map(|p| p.addr))?;
+        let addr =
+            self.heard_at.get(&life.key).copied().or_else(|| self.peers.get(life.key).map(|p| p.addr))?;
         Some(Third { key: life.key, epoch: life.epoch, addr })
     }
 
@@ -592,7 +617,9 @@ impl Swim {
         Some(match message {
             Message::Ping(n) => SwimMessage::Ping(*n),
             Message::Ack(n) => SwimMessage::Ack(*n),
-            Message::PingReq { target, probe_number } => SwimMessage::PingRequest(self.third(*target)?, *probe_number),
+            Message::PingReq { target, probe_number } => {
+                SwimMessage::PingRequest(self.third(*target)?, *probe_number)
+            }
             Message::IndirectPing { origin, probe_number } => {
                 SwimMessage::IndirectPing(self.third(*origin)?, *probe_number)
             }
@@ -609,7 +636,7 @@ impl Swim {
         })
     }
 
-    fn to_header(&mut self, frame: &SwimFrame) -> Header<Life> {
+    fn header_of(&mut self, frame: &SwimFrame) -> Header<Life> {
         let mut life = |third: &Third| {
             self.heard_at.insert(third.key, third.addr);
             Life { key: third.key, epoch: third.epoch }

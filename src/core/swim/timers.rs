@@ -41,7 +41,9 @@ impl Timers {
                 Timer::SendIndirectProbe { .. } => "indirect probe",
                 Timer::ChangeSuspectToDown { .. } => "suspicion",
                 Timer::RemoveDown(_) => "reap",
-                Timer::PeriodicAnnounce(_) | Timer::PeriodicGossip(_) | Timer::PeriodicAnnounceDown(_) => "periodic",
+                Timer::PeriodicAnnounce(_) | Timer::PeriodicGossip(_) | Timer::PeriodicAnnounceDown(_) => {
+                    "periodic"
+                }
             };
             (*at, why)
         })

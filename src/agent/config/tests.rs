@@ -1,0 +1,155 @@
+use super::*;
+
+fn load(args: &AgentArgs, text: &str) -> Result<AgentConfig, ConfigFault> {
+    let mut raw = RawConfig::load(args)?;
+    let mut file = RawConfig::default();
+    file.add_text(Path::new("shoal.toml"), text)?;
+    raw.under(file);
+    AgentConfig::from_raw(&raw, args)
+}
+
+fn file(text: &str) -> Result<AgentConfig, ConfigFault> {
+    let args = AgentArgs { node: Some("n1".to_owned()), no_persist: true, ..AgentArgs::default() };
+    load(&args, text)
+}
+
+#[test]
+fn every_bad_value_names_file_line_key_value_and_what_was_wanted() {
+    let table = [
+        ("bind = \"nowhere\"", "shoal.toml:1: bind = \"nowhere\": want ADDR[:PORT] with an IP"),
+        ("\n\nbind = 7", "shoal.toml:3: bind = 7: want ADDR[:PORT]"),
+        (
+            "bind = \"10.0.0.5\"",
+            "shoal.toml:1: bind = \"10.0.0.5\": want a loopback address, or allow_plaintext",
+        ),
+        (
+            "bind = \"0.0.0.0\"\nallow_plaintext = true",
+            "bind = \"0.0.0.0\": want an address of this host, or advert",
+        ),
+        ("advertise = \"0.0.0.0\"", "advertise = \"0.0.0.0\": want the address at which others reach"),
+        ("advertise = \"fd00::1\"", "advertise = \"fd00::1\": want an address of the same IP version"),
+        ("cluster = \"a b\"", "cluster = \"a b\": want 1 to 128 letters"),
+        ("join = [\"a b\"]", "join = [\"a b\"]: want HOST[:PORT]"),
+        ("join = [\"a:0\"]", "join = [\"a:0\"]: want HOST[:PORT]"),
+        ("join = 3", "join = 3: want HOST[:PORT]"),
+        ("http = \"10.0.0.1:8500\"", "http = \"10.0.0.1:8500\": want a loopback address with a port"),
+        ("http = \"127.0.0.1\"", "http = \"127.0.0.1\": want a loopback address with a port"),
+        ("socket_mode = 660", "socket_mode = 660: want permission bits in octal, such as \"0660\""),
+        ("socket_mode = \"888\"", "socket_mode = \"888\": want permission bits in octal"),
+        ("socket_group = \"no such group\"", "socket_group = \"no such group\": want the name of a group"),
+        ("profile = \"moon\"", "profile = \"moon\": want lan, wan or local"),
+        ("allow_plaintext = \"yes\"", "allow_plaintext = \"yes\": want true or false"),
+        ("log_level = \"inof\"", "log_level = \"inof\": want off, error, warn, info"),
+        ("log_format = \"xml\"", "log_format = \"xml\": want text or json"),
+        ("probe_interval = \"soon\"", "shoal.toml:1: probe_interval = \"soon\": want a duration such as"),
+        ("probe_interval = 5", "probe_interval = 5: want a duration such as"),
+        ("probe_timeout = \"2s\"", "shoal.toml:1: probe_timeout = 2s: want less than probe_interval (1s)"),
+        ("gossip_fanout = -1", "gossip_fanout = -1: want a whole number"),
+        ("gossip_fanout = 0", "shoal.toml:1: gossip_fanout = 0: want 1 to 16"),
+        ("suspicion_mult = 5000000000", "suspicion_mult = 5000000000: want a smaller number"),
+        ("[tag]\nrack = 1", "shoal.toml:1: tag.rack = 1: want a text"),
+        ("tag = \"rack\"", "shoal.toml:1: tag = \"rack\": want K=V"),
+        (
+            "porbe_interval = \"1s\"",
+            "unknown key porbe_interval = \"1s\": want a known key (did you mean probe_interval",
+        ),
+        ("data-dir = \"/x\"", "unknown key data-dir = \"/x\": want a known key (did you mean data_dir?)"),
+        ("zzzzzz = 1", "unknown key zzzzzz = 1: want one of node, cluster"),
+        ("[[service]]\nname = \"web\"", "unknown key service ="),
+        ("bind = ", "shoal.toml: TOML parse error at line 1"),
+    ];
+    for (text, want) in table {
+        let error = file(text).expect_err(text).to_string();
+        assert!(error.contains(want), "{text:?} said {error:?}, want {want:?}");
+    }
+}
+
+#[test]
+fn defaults_are_a_valid_one_node_cluster_on_loopback() {
+    let config = file("").expect("valid");
+    assert_eq!(config.bind().to_string(), "127.0.0.1:7946");
+    assert_eq!(config.cluster(), "shoal");
+    assert_eq!(config.advertise(), None);
+    assert_eq!(config.socket_mode(), 0o600);
+    assert!(config.join().is_empty());
+}
+
+#[test]
+fn flags_win_over_files_and_tags_are_laid_over_one_by_one() {
+    let args = AgentArgs {
+        node: Some("flag".to_owned()),
+        bind: Some("127.0.0.2:0".to_owned()),
+        tags: vec!["rack=r2".to_owned()],
+        log_level: Some(String::new()),
+        no_persist: true,
+        ..AgentArgs::default()
+    };
+    let text =
+        "node = \"file\"\nlog_level = \"debug\"\nprobe_interval = \"2s\"\n[tag]\nrack = \"r1\"\nzone = \"z\"";
+    let config = load(&args, text).expect("valid");
+    assert_eq!(config.node().as_str(), "flag");
+    assert_eq!(config.bind().to_string(), "127.0.0.2:0");
+    assert_eq!(config.log_level(), "debug");
+    assert_eq!(config.core().probe_interval, std::time::Duration::from_secs(2));
+    let tags: Vec<_> = config.tags().iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(tags, ["rack=r2", "zone=z"]);
+}
+
+#[test]
+fn a_flag_that_is_wrong_says_so() {
+    let args = AgentArgs { node: Some("-".to_owned()), no_persist: true, ..AgentArgs::default() };
+    let error = load(&args, "").expect_err("bad name").to_string();
+    assert!(error.starts_with("command line or environment: node = \"-\": want 1 to 128"), "{error}");
+}
+
+#[test]
+fn what_is_shown_reads_back_as_the_same_configuration() {
+    let text = "bind = \"0.0.0.0:1234\"\nadvertise = \"10.0.0.5\"\nallow_plaintext = true\nprofile = \"wan\"\n\
+                reap_after = \"36h 30m\"\nhttp = \"127.0.0.1:8500\"\njoin = [\"a\", \"10.0.0.1:9\", \"fd00::1\"]\n\
+                tag = [\"a=b=c\"]\nsocket_mode = \"660\"\nsocket = \"/tmp/x.sock\"\nlog_level = \"info,shoal=debug\"";
+    let config = file(text).expect("valid");
+    assert_eq!(config.advertise().map(|a| a.to_string()).as_deref(), Some("10.0.0.5:1234"));
+    let shown = config.to_toml().to_string();
+    let again = AgentArgs::default();
+    let again = load(&again, &shown).expect("what is shown is valid");
+    assert_eq!(config.differences(&again), Vec::<String>::new(), "{shown}");
+}
+
+#[test]
+fn differences_name_the_keys() {
+    let a = file("log_level = \"debug\"\n[tag]\nx = \"1\"").expect("valid");
+    let b = file("socket_mode = \"660\"").expect("valid");
+    assert_eq!(a.differences(&b), ["log_level", "socket_mode", "tag"]);
+}
+
+#[test]
+fn files_of_a_directory_are_read_in_order_and_json_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("20.toml"), "cluster = \"late\"").expect("write");
+    std::fs::write(dir.path().join("10.toml"), "cluster = \"early\"\ngossip_fanout = 5").expect("write");
+    let args = AgentArgs {
+        node: Some("n1".to_owned()),
+        no_persist: true,
+        config_dirs: vec![dir.path().to_owned()],
+        ..AgentArgs::default()
+    };
+    let config = AgentConfig::load(&args).expect("valid");
+    assert_eq!(config.cluster(), "late");
+    assert_eq!(config.core().gossip_fanout, 5);
+    std::fs::write(dir.path().join("web.json"), "{}").expect("write");
+    let error = AgentConfig::load(&args).expect_err("json").to_string();
+    assert!(error.contains("web.json"), "{error}");
+}
+
+#[test]
+fn join_addresses_are_names_or_ips_with_a_default_port() {
+    let shown = |t: &str| t.parse::<JoinAddress>().ok().map(|a| a.to_string());
+    assert_eq!(shown("seed.example.com").as_deref(), Some("seed.example.com:7946"));
+    assert_eq!(shown("seed:9").as_deref(), Some("seed:9"));
+    assert_eq!(shown("10.0.0.1").as_deref(), Some("10.0.0.1:7946"));
+    assert_eq!(shown("[fd00::1]").as_deref(), Some("[fd00::1]:7946"));
+    assert_eq!(shown("[fd00::1]:5").as_deref(), Some("[fd00::1]:5"));
+    for bad in ["", "a b", "a:x", "a:0", ":7946", "0.0.0.0", "a/b"] {
+        assert_eq!(shown(bad), None, "{bad:?}");
+    }
+}

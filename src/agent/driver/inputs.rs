@@ -1,0 +1,129 @@
+//! What comes in from the world, and what the protocol says to it: timers, datagrams, closed
+//! ports; datagrams to send, and events.
+
+use super::{Driver, Ended, PER_TURN_MAX, answer_later};
+use crate::core::Event;
+use crate::model::{EntryKey, Instant};
+use std::time::Duration;
+
+/// A timer this late says that the process did not run.
+const STALL: Duration = Duration::from_millis(250);
+/// Datagrams taken before late timers fire: news that waited may refute what they would decide.
+const AFTER_STALL_MAX: usize = 4_096;
+
+impl Driver {
+    pub(super) fn timers(&mut self, now: Instant) {
+        if let Some((at, why)) = self.agent.poll_timeout()
+            && at <= now
+        {
+            let late = now.since(at);
+            if late >= STALL {
+                self.stats.stalls += 1;
+                let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+                self.stats.stall_longest_ms = self.stats.stall_longest_ms.max(late_ms);
+                tracing::warn!(late_ms, timer = why, "this agent did not run for a while");
+                self.datagrams(AFTER_STALL_MAX, now);
+            }
+            tracing::trace!(timer = why, "a timer fired");
+            self.agent.handle_timeout(now);
+            self.drain(now);
+        }
+        if let Some(resolve) = self.joiner.due(now) {
+            self.resolve(resolve);
+        }
+        for (reply, result) in self.joiner.overdue(now) {
+            self.answers.push(answer_later(reply, result));
+        }
+        if self.leave_by.is_some_and(|at| at <= now) && self.ended.is_none() {
+            tracing::warn!("leaving took too long; the others will see this node fail");
+            self.ended = Some(Ended::Left);
+        }
+    }
+
+    pub(super) fn datagrams(&mut self, max: usize, now: Instant) {
+        for _ in 0..max {
+            let Some((length, from)) = self.socket.receive(&mut self.buffer) else { break };
+            tracing::trace!(%from, bytes = length, "a datagram came");
+            self.agent.handle_datagram(from, &self.buffer[..length], now);
+            self.drain(now);
+        }
+        self.socket.take_reports();
+        for _ in 0..PER_TURN_MAX {
+            let Some(addr) = self.socket.next_unreachable() else { break };
+            tracing::debug!(%addr, "nobody listens there, says the network");
+            self.agent.handle_unreachable(addr, now);
+            self.drain(now);
+        }
+    }
+
+    /// Takes everything that the protocol has to say.
+    pub(super) fn drain(&mut self, now: Instant) {
+        loop {
+            while let Some(out) = self.agent.poll_datagram() {
+                tracing::trace!(to = %out.to, bytes = out.bytes.len(), "a datagram goes");
+                self.socket.send(out.to, &out.bytes);
+            }
+            let Some(event) = self.agent.poll_event() else { return };
+            self.event(event, now);
+        }
+    }
+
+    fn event(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::MemberChanged(key) => {
+                if let Some(member) = self.agent.member(key) {
+                    self.journal.changed(&self.agent, &member);
+                }
+                self.publisher.member(&self.agent, key);
+                self.members_changed = true;
+                self.registrations.book_changed(now);
+            }
+            Event::MemberRemoved(key) => {
+                self.journal.removed(&self.agent, key);
+                self.publisher.member_removed(key);
+                self.members_changed = true;
+            }
+            Event::EntryChanged(owner, key) => {
+                if key == EntryKey::Node {
+                    self.journal.named(&self.agent, owner);
+                }
+                self.publisher.entry(&self.agent, owner, &key);
+            }
+            Event::LocalChanged => {
+                self.publisher.local(&self.agent);
+                self.registrations.changed(now);
+            }
+            Event::GenerationRaised(generation) => {
+                tracing::info!(
+                    generation = generation.0,
+                    "peers remember a later run of this node; going on after it"
+                );
+                self.registrations.changed_for_good(now);
+            }
+            Event::Joined { via, members } => {
+                tracing::info!(%via, members, "joined the cluster");
+                for (reply, result) in self.joiner.joined(members) {
+                    self.answers.push(answer_later(reply, result));
+                }
+            }
+            Event::JoinRetried { addr, attempts } => {
+                // Each is a second or more after the one before; said ever more rarely.
+                if attempts.is_power_of_two() {
+                    tracing::warn!(%addr, attempts, "no answer from a join address; trying goes on");
+                }
+            }
+            Event::NameTaken { name, holder } => {
+                tracing::error!(
+                    node = %name,
+                    %holder,
+                    "another live node has this node's name; give this one another with --node"
+                );
+                self.ended = Some(Ended::NameTaken { name, holder });
+            }
+            Event::Left { acknowledged_by } => {
+                tracing::info!(acknowledged_by, "left the cluster");
+                self.ended = self.ended.take().or(Some(Ended::Left));
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The shell around the protocol: real sockets, real time, files and signals.
+//!
+//! Owns everything that touches the system on behalf of one agent: its configuration
+//! ([`config`]), the gossip socket, the API's listeners, the data directory, and the loop that
+//! feeds [`core::Agent`](crate::core::Agent) and carries out what it wants. Decides nothing about
+//! membership or the catalog, and knows no path of the API.
+//!
+//! ```text
+//!   UDP socket ---- datagrams, closed ports ---->+--------+--- events --> view --> API's threads
+//!   clock --------- timers --------------------->| driver |
+//!   API ----------- requests ------------------->|  loop  |--- datagrams --> UDP socket
+//!   state writer -- "durable" ------------------>+--------+--- states -----> state writer
+//! ```
+//!
+//! One thread runs the loop and nothing else; readers never wait for it, and it never waits for a
+//! reader, a disk or a name server.
+
+pub mod args;
+mod clock;
+pub mod config;
+mod driver;
+mod error;
+mod http;
+mod join;
+mod journal;
+mod logging;
+mod persist;
+mod publish;
+mod registrations;
+mod reload;
+mod run;
+mod shell;
+mod udp;
+mod unix_socket;
+
+pub use args::AgentArgs;
+pub use config::{AgentConfig, ConfigFault};
+pub use driver::Ended;
+pub use error::StartError;
+pub use logging::LogControl;
+pub use persist::DataDirError;
+pub use run::{config_check, run};
+pub use shell::{ApiParts, Running, Shell, Wiring};

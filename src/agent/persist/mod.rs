@@ -1,0 +1,155 @@
+//! What an agent keeps across restarts.
+//!
+//! Owns the data directory: its lock, the state file and the files set aside. A state file is
+//! replaced as a whole (written beside, synced, renamed), so that a crash at any byte leaves the
+//! old or the new one. What cannot be read is set aside under another name and never deleted.
+
+mod format;
+mod saved;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(super) use saved::Saved;
+pub(super) use writer::{StateWriter, WriteRequest};
+
+use super::clock;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const STATE: &str = "state";
+const STATE_NEW: &str = "state.new";
+const LOCK: &str = "lock";
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another agent has it.
+    #[error(
+        "data directory {} is in use by another agent{holder}; stop it, or give this one another --data-dir (or --no-persist)",
+        dir.display()
+    )]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// Its process, in words, if known.
+        holder: String,
+    },
+    /// The system refuses.
+    #[error("cannot {what} {}: {error} (see --data-dir and --no-persist)", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+    move |error| DataDirError::Io { what, path: path.to_owned(), error }
+}
+
+/// A data directory that is locked by this process for as long as the value lives.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if there is none (mode 0700), and locks it.
+    pub(super) fn open(path: &Path) -> Result<Self, DataDirError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("create", path))?;
+        let lock_path = path.join(LOCK);
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(io_error("open", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let known = (&lock).take(20).read_to_string(&mut pid).is_ok();
+                let number = known.then(|| pid.trim().parse::<u32>().ok()).flatten();
+                let holder = number.map_or_else(String::new, |pid| format!(" (process {pid})"));
+                return Err(DataDirError::InUse { dir: path.to_owned(), holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(io_error("lock", &lock_path)(error)),
+        }
+        // For people and for the message above only; the lock is what counts.
+        let pid = format!("{}\n", std::process::id());
+        let noted = lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes()));
+        noted.map_err(io_error("write", &lock_path))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// What was saved last; `None` when nothing was, or when it was damaged (it is then set aside).
+    pub(super) fn load(&self) -> Result<Option<Saved>, DataDirError> {
+        let path = self.path.join(STATE);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("open", &path)(error)),
+        };
+        let size = file.metadata().map_err(io_error("read", &path))?.len();
+        let decoded = if size > format::FILE_BYTES_MAX {
+            Err(format::Damage::TooLarge(size))
+        } else {
+            let mut bytes = Vec::new();
+            (&file).take(format::FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(io_error("read", &path))?;
+            format::decode(&bytes)
+        };
+        match decoded {
+            Ok(saved) => Ok(Some(saved)),
+            Err(damage) => {
+                let aside = self.set_aside(&path)?;
+                tracing::error!(
+                    file = %path.display(),
+                    set_aside = %aside.display(),
+                    reason = %damage,
+                    "the state file is damaged; it was set aside and this agent starts without registrations"
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    fn set_aside(&self, path: &Path) -> Result<PathBuf, DataDirError> {
+        let seconds = clock::unix_millis() / 1_000;
+        let mut aside = self.path.join(format!("{STATE}.damaged-{seconds}"));
+        let mut again = 1;
+        while aside.exists() {
+            aside = self.path.join(format!("{STATE}.damaged-{seconds}-{again}"));
+            again += 1;
+        }
+        std::fs::rename(path, &aside).map_err(io_error("set aside", path))?;
+        Ok(aside)
+    }
+
+    /// Replaces what is saved. Durable when it returns; after an error the old or the new state is
+    /// there, whole.
+    pub(super) fn save(&self, saved: &Saved) -> Result<(), DataDirError> {
+        let new = self.path.join(STATE_NEW);
+        let bytes = format::encode(saved).map_err(|e| io_error("encode", &new)(io::Error::other(e)))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)
+            .map_err(io_error("create", &new))?;
+        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io_error("write", &new))?;
+        let path = self.path.join(STATE);
+        std::fs::rename(&new, &path).map_err(io_error("replace", &path))?;
+        // Without this the rename itself may be lost with the power.
+        File::open(&self.path).and_then(|dir| dir.sync_all()).map_err(io_error("sync", &self.path))
+    }
+}

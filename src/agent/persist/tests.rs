@@ -1,0 +1,259 @@
+use super::*;
+use crate::agent::clock::Moment;
+use crate::model::{
+    CheckDefinition, CheckId, CheckKind, CheckStatus, Generation, InstanceId, Instant, LocalCommand,
+    LocalState, NodeId, ServiceDefinition, ServiceName, ServiceRecord, TaggedAddress, Weights,
+};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const NOW: Instant = Instant::from_nanos(1_000_000_000_000);
+const MOMENT: Moment = Moment { now: NOW, unix_ms: 1_700_000_000_000 };
+
+fn check(id: &str, service_id: Option<&str>, ttl_s: u64) -> CheckDefinition {
+    CheckDefinition {
+        id: CheckId::new(id).expect("valid"),
+        name: "heartbeat".to_owned(),
+        notes: String::new(),
+        service_id: service_id.map(|s| InstanceId::new(s).expect("valid")),
+        kind: CheckKind::Ttl { ttl: Duration::from_secs(ttl_s) },
+        initial_status: Some(CheckStatus::Passing),
+        interval: String::new(),
+        timeout: String::new(),
+        deregister_critical_after: Some(Duration::from_secs(600)),
+    }
+}
+
+fn sample() -> LocalState {
+    let service = ServiceRecord {
+        id: InstanceId::new("web-1").expect("valid"),
+        name: ServiceName::new("web").expect("valid"),
+        tags: vec!["v1".to_owned()],
+        address: "10.0.0.7".to_owned(),
+        tagged_addresses: BTreeMap::from([(
+            "lan".to_owned(),
+            TaggedAddress { address: "a".to_owned(), port: 1 },
+        )]),
+        port: 8080,
+        socket_path: String::new(),
+        meta: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+        weights: Weights::default(),
+        enable_tag_override: true,
+        extensions: BTreeMap::from([(9, vec![1, 2, 3])]),
+    };
+    let definition = ServiceDefinition { service, checks: vec![check("ttl", Some("web-1"), 30)] };
+    let mut state = LocalState::default();
+    let register =
+        LocalCommand::RegisterService { definition: Box::new(definition), replace_existing_checks: false };
+    let maintain = LocalCommand::NodeMaintenance { enable: true, reason: "tea".to_owned() };
+    for command in [register, LocalCommand::RegisterCheck(Box::new(check("node", None, 5))), maintain] {
+        crate::core::local::apply(&mut state, &command, NOW).expect("applies");
+    }
+    state
+}
+
+fn saved_with(generation: u64) -> Saved {
+    let book = vec!["10.0.0.2:7946".parse().expect("valid"), "[fd00::1]:7946".parse().expect("valid")];
+    Saved::new(Generation(generation), NodeId::from_random(7), &sample(), book, MOMENT)
+}
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+#[test]
+fn what_is_saved_comes_back() {
+    let dir = dir();
+    let data = DataDir::open(&dir.path().join("a/b")).expect("opens");
+    assert_eq!(data.load().expect("loads"), None);
+    let saved = saved_with(3);
+    data.save(&saved).expect("saves");
+    let again = data.load().expect("loads").expect("is there");
+    assert_eq!(again, saved);
+    assert_eq!(again.restore(MOMENT), sample());
+}
+
+#[test]
+fn files_are_for_the_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = dir();
+    let path = dir.path().join("data");
+    let data = DataDir::open(&path).expect("opens");
+    data.save(&saved_with(1)).expect("saves");
+    let mode = |p: &Path| std::fs::metadata(p).expect("is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&path.join(STATE)), mode(&path.join(LOCK))), (0o700, 0o600, 0o600));
+}
+
+#[test]
+fn a_ttl_has_the_rest_of_its_time_after_a_restart_and_an_expired_one_is_critical() {
+    let saved = saved_with(1);
+    // Ten seconds later on the wall clock, in a process that has just started.
+    let later = Moment { now: Instant::START, unix_ms: MOMENT.unix_ms + 10_000 };
+    let state = saved.restore(later);
+    let ttl = &state.checks["ttl"];
+    assert_eq!(ttl.status, CheckStatus::Passing);
+    assert_eq!(ttl.deadline, Some(Instant::START + Duration::from_secs(20)));
+    let expired = &state.checks["node"];
+    assert_eq!(expired.status, CheckStatus::Critical);
+    assert!(expired.output.starts_with("TTL expired"), "{}", expired.output);
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_ttl_longer() {
+    let back = Moment { now: Instant::START, unix_ms: MOMENT.unix_ms - 3_600_000 };
+    let state = saved_with(1).restore(back);
+    assert_eq!(state.checks["ttl"].deadline, Some(Instant::START + Duration::from_secs(30)));
+}
+
+#[test]
+fn a_second_agent_on_the_same_directory_is_told_who_has_it() {
+    let dir = dir();
+    let first = DataDir::open(dir.path()).expect("opens");
+    let error = DataDir::open(dir.path()).expect_err("is locked").to_string();
+    assert!(error.contains("in use by another agent"), "{error}");
+    assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+    drop(first);
+    DataDir::open(dir.path()).expect("opens again");
+}
+
+#[test]
+fn a_file_cut_or_changed_at_any_byte_is_refused() {
+    let file = format::encode(&saved_with(3)).expect("encodes");
+    for at in 0..file.len() {
+        assert!(format::decode::<Saved>(&file[..at]).is_err(), "cut at {at}");
+        let mut changed = file.clone();
+        changed[at] ^= 1 << (at % 8);
+        assert!(format::decode::<Saved>(&changed).is_err(), "changed at {at}");
+    }
+    let longer = [file.as_slice(), b"x"].concat();
+    assert!(format::decode::<Saved>(&longer).is_err());
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_whole_and_the_agent_starts() {
+    let dir = dir();
+    let data = DataDir::open(dir.path()).expect("opens");
+    data.save(&saved_with(3)).expect("saves");
+    let state = dir.path().join(STATE);
+    let mut bytes = std::fs::read(&state).expect("is there");
+    bytes.truncate(40);
+    for _ in 0..2 {
+        std::fs::write(&state, &bytes).expect("writes");
+        assert_eq!(data.load().expect("starts"), None);
+        assert!(!state.exists());
+    }
+    let kept: Vec<Vec<u8>> = std::fs::read_dir(dir.path())
+        .expect("lists")
+        .map(|e| e.expect("is there").path())
+        .filter(|p| p.to_string_lossy().contains("state.damaged-"))
+        .map(|p| std::fs::read(p).expect("is there"))
+        .collect();
+    assert_eq!(kept, [bytes.clone(), bytes]);
+}
+
+#[test]
+fn a_crash_while_the_new_file_is_written_leaves_the_old_state() {
+    let dir = dir();
+    let data = DataDir::open(dir.path()).expect("opens");
+    data.save(&saved_with(3)).expect("saves");
+    let new = format::encode(&saved_with(4)).expect("encodes");
+    for at in [0, 1, 20, new.len() / 2, new.len()] {
+        std::fs::write(dir.path().join(STATE_NEW), &new[..at]).expect("writes");
+        assert_eq!(data.load().expect("loads"), Some(saved_with(3)));
+    }
+    data.save(&saved_with(5)).expect("saves over the remains");
+    assert_eq!(data.load().expect("loads"), Some(saved_with(5)));
+}
+
+#[test]
+fn a_failed_write_is_an_error_and_the_old_state_stays() {
+    let dir = dir();
+    let data = DataDir::open(dir.path()).expect("opens");
+    data.save(&saved_with(3)).expect("saves");
+    std::fs::create_dir(dir.path().join(STATE_NEW)).expect("something in the way");
+    let error = data.save(&saved_with(4)).expect_err("cannot write").to_string();
+    assert!(error.contains("state.new"), "{error}");
+    assert_eq!(data.load().expect("loads"), Some(saved_with(3)));
+}
+
+/// Not a test by itself: the process that the next test kills. Without the variable it does
+/// nothing.
+#[test]
+fn writer_process_for_the_kill_test() {
+    let Some(path) = std::env::var_os("SHOAL_TEST_WRITER_DIR") else { return };
+    let data = DataDir::open(Path::new(&path)).expect("opens");
+    let start = data.load().expect("loads").map_or(0, |s| s.generation.0);
+    for generation in start + 1.. {
+        data.save(&saved_with(generation)).expect("saves");
+    }
+}
+
+#[test]
+fn killed_at_any_moment_a_writer_leaves_a_whole_state() {
+    let dir = dir();
+    let mut last = 0;
+    for round in 0..8_u64 {
+        let mut writer = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "agent::persist::tests::writer_process_for_the_kill_test"])
+            .env("SHOAL_TEST_WRITER_DIR", dir.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("starts");
+        let written =
+            || std::fs::read(dir.path().join(STATE)).ok().and_then(|b| format::decode::<Saved>(&b).ok());
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while written().is_none_or(|s| s.generation.0 <= last) {
+            assert!(std::time::Instant::now() < deadline, "the writer wrote nothing");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros(137 * round));
+        writer.kill().expect("is killed");
+        writer.wait().expect("ends");
+        let data = DataDir::open(dir.path()).expect("the lock died with it");
+        let generation = data.load().expect("loads").expect("is there").generation.0;
+        assert!(generation > last);
+        last = generation;
+        let aside = std::fs::read_dir(dir.path())
+            .expect("lists")
+            .any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().contains("damaged")));
+        assert!(!aside, "nothing was damaged");
+    }
+}
+
+#[test]
+fn files_of_format_version_1_stay_readable() {
+    // When this fails, a type in `saved` has changed: raise the format version and keep reading
+    // the old one.
+    let file = format::encode(&saved_with(3)).expect("encodes");
+    let digest = xxhash_rust::xxh3::xxh3_64(&file);
+    assert_eq!((file.len(), digest), (FORMAT_1_BYTES, FORMAT_1_DIGEST));
+}
+const FORMAT_1_BYTES: usize = 286;
+const FORMAT_1_DIGEST: u64 = 4_150_806_169_585_552_230;
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_state_or_damage(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = format::decode::<Saved>(&bytes);
+    }
+
+    #[test]
+    fn a_payload_with_a_right_checksum_may_still_be_anything(
+        changes in proptest::collection::vec((any::<u16>(), any::<u8>()), 1..8),
+    ) {
+        let mut file = format::encode(&saved_with(3)).expect("encodes");
+        let payload = 20..file.len() - 16;
+        for (at, byte) in changes {
+            let at = payload.start + usize::from(at) % payload.len();
+            file[at] = byte;
+        }
+        let end = file.len() - 16;
+        let checksum = xxhash_rust::xxh3::xxh3_128(&file[..end]).to_le_bytes();
+        file[end..].copy_from_slice(&checksum);
+        if let Ok(saved) = format::decode::<Saved>(&file) {
+            saved.restore(MOMENT);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! From the protocol's state to the view that readers see.
+//!
+//! Owns the view's builder. Copies what changed, entry by entry, and makes it visible once per
+//! turn of the loop, so that a burst of changes is one new view.
+
+use super::udp::SocketStats;
+use crate::core::{Agent, Stats};
+use crate::model::{Entry, EntryKey, Instant, NodeKey};
+use crate::view::{AgentStatus, ViewBuilder};
+use std::collections::BTreeMap;
+
+/// How the loop itself fares.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LoopStats {
+    pub(super) turns: u64,
+    pub(super) stalls: u64,
+    pub(super) stall_longest_ms: u64,
+    pub(super) state_writes: u64,
+    pub(super) state_writes_failed: u64,
+}
+
+/// The loop's way to the readers.
+pub(super) struct Publisher {
+    builder: ViewBuilder,
+    dirty: bool,
+}
+
+impl Publisher {
+    pub(super) const fn new(builder: ViewBuilder) -> Self {
+        Self { builder, dirty: true }
+    }
+
+    /// Copies everything, as at the start.
+    pub(super) fn everything(&mut self, agent: &Agent) {
+        for member in agent.members() {
+            self.builder.set_member(member);
+        }
+        for owner in agent.owners() {
+            for key in agent.entry_keys(owner) {
+                self.entry(agent, owner, key);
+            }
+        }
+        self.local(agent);
+    }
+
+    /// A member appeared or changed.
+    pub(super) fn member(&mut self, agent: &Agent, key: NodeKey) {
+        if let Some(member) = agent.member(key) {
+            self.builder.set_member(member);
+            self.dirty = true;
+        }
+    }
+
+    /// A member was forgotten.
+    pub(super) fn member_removed(&mut self, key: NodeKey) {
+        self.builder.remove_member(key);
+        self.dirty = true;
+    }
+
+    /// A catalog entry was written or deleted.
+    pub(super) fn entry(&mut self, agent: &Agent, owner: NodeKey, key: &EntryKey) {
+        let found = agent.entry(owner, key);
+        match key {
+            EntryKey::Node => {
+                let record =
+                    found.and_then(|(g, v, e)| if let Entry::Node(r) = e { Some((g, v, r)) } else { None });
+                self.builder.set_node(owner, record);
+            }
+            EntryKey::Service(id) => {
+                let record = found
+                    .and_then(|(g, v, e)| if let Entry::Service(r) = e { Some((g, v, r)) } else { None });
+                self.builder.set_service(owner, id, record);
+            }
+            EntryKey::Check(id) => {
+                let record =
+                    found.and_then(|(g, v, e)| if let Entry::Check(r) = e { Some((g, v, r)) } else { None });
+                self.builder.set_check(owner, id, record);
+            }
+            EntryKey::Unknown(..) => return,
+        }
+        self.dirty = true;
+    }
+
+    /// This host's registrations changed.
+    pub(super) fn local(&mut self, agent: &Agent) {
+        self.builder.set_local(agent.local().clone());
+        self.dirty = true;
+    }
+
+    /// What the agent says of itself.
+    pub(super) fn status(&mut self, agent: &Agent, now: Instant, socket: SocketStats, turns: LoopStats) {
+        let stats = agent.stats();
+        let ago =
+            |at: Option<Instant>| at.map(|at| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX));
+        self.builder.set_status(AgentStatus {
+            root_digest: agent.root_digest(),
+            since_difference_ms: ago(stats.last_difference),
+            since_heard_ms: ago(stats.last_heard),
+            gossip_addr: agent.identity().addr.to_string(),
+            leaving: agent.is_leaving(),
+            counters: counters(&stats, socket, turns),
+        });
+        self.dirty = true;
+    }
+
+    /// Whether anything was copied that readers do not see yet.
+    pub(super) const fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Makes everything copied since the last call visible at once.
+    pub(super) fn publish(&mut self) {
+        if std::mem::take(&mut self.dirty) {
+            self.builder.publish();
+        }
+    }
+}
+
+/// Series by name, as Prometheus writes them.
+fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<String, u64> {
+    let plain = [
+        ("shoal_datagrams_received_total", stats.datagrams_received),
+        ("shoal_datagrams_received_bytes_total", stats.bytes_received),
+        ("shoal_datagrams_sent_total", stats.datagrams_sent),
+        ("shoal_datagrams_sent_bytes_total", stats.bytes_sent),
+        ("shoal_probes_sent_total", stats.probes_sent),
+        ("shoal_probes_failed_total", stats.probes_failed),
+        ("shoal_suspicions_raised_total", stats.suspicions_raised),
+        ("shoal_suspicions_refuted_total", stats.suspicions_refuted),
+        ("shoal_rejoins_total", stats.rejoins),
+        ("shoal_rumours_queued_total", stats.rumours_queued),
+        ("shoal_rumours_sent_total", stats.rumours_sent),
+        ("shoal_rumours_shed_total", stats.rumours_shed),
+        ("shoal_rumours_waiting", stats.rumours_waiting as u64),
+        ("shoal_sync_rounds_total", stats.sync_rounds),
+        ("shoal_sync_records_total", stats.sync_records),
+        ("shoal_socket_sends_failed_total", socket.sends_failed),
+        ("shoal_socket_sends_retried_total", socket.sends_retried),
+        ("shoal_socket_receives_failed_total", socket.receives_failed),
+        ("shoal_unreachable_reports_total", socket.unreachable_reports),
+        ("shoal_loop_turns_total", turns.turns),
+        ("shoal_loop_stalls_total", turns.stalls),
+        ("shoal_loop_stall_longest_milliseconds", turns.stall_longest_ms),
+        ("shoal_state_writes_total", turns.state_writes),
+        ("shoal_state_writes_failed_total", turns.state_writes_failed),
+    ];
+    let mut counters: BTreeMap<String, u64> =
+        plain.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+    for (reason, n) in &stats.dropped {
+        counters.insert(format!("shoal_datagrams_dropped_total{{reason=\"{reason}\"}}"), *n);
+    }
+    counters
+}

@@ -1,0 +1,312 @@
+//! Starting and ending one agent.
+//!
+//! Owns the order of a start (lock, sockets, saved state, generation, loop, API) and the handle on
+//! what runs. The process around it (flags, signals, what is printed) is in [`super::run`], so that
+//! several agents can live in one process.
+
+use super::clock::{self, Clock};
+use super::config::AgentConfig;
+use super::driver::{Driver, Ended, Parts, Shutdown};
+use super::error::StartError;
+use super::http::{self, Server};
+use super::logging::LogControl;
+use super::persist::{DataDir, Saved, StateWriter};
+use super::publish::Publisher;
+use super::registrations::Registrations;
+use super::udp::{self, GossipSocket};
+use super::unix_socket;
+use crate::api::request::Request;
+use crate::core::{Agent, Identity};
+use crate::model::{Generation, LocalState, NodeId, NodeName};
+use crate::view::{ViewBuilder, ViewReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that may wait for the loop; then callers wait to hand theirs over.
+const REQUESTS_MAX: usize = 1_024;
+
+/// What the API's router is made from.
+pub struct ApiParts {
+    /// The readers' end of the view.
+    pub view: ViewReader,
+    /// The way to the loop.
+    pub requests: mpsc::Sender<Request>,
+    /// This node's name.
+    pub node: NodeName,
+    /// This node's identifier.
+    pub node_id: NodeId,
+    /// The cluster's name.
+    pub cluster: String,
+    /// What others are told to send gossip to.
+    pub gossip_addr: SocketAddr,
+    /// This run's generation, as it starts.
+    pub generation: Generation,
+    /// When the agent started, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// The configuration in effect, for display: an object.
+    pub config: serde_json::Value,
+}
+
+/// What an agent is given by the program around it.
+pub struct Wiring<'a, F> {
+    /// The runtime that serves the API. The protocol has a thread with a runtime of its own: a
+    /// reader that is slow, or a thousand of them, must not delay a probe's answer, and with one
+    /// thread to itself the protocol needs no locks.
+    pub runtime: &'a Handle,
+    /// Makes the API's router.
+    pub api: F,
+    /// Changes the log level, if this agent may.
+    pub log: Option<LogControl>,
+}
+
+/// Starts agents.
+#[derive(Debug)]
+pub struct Shell;
+
+/// An agent that runs. Dropping it ends the agent at once, without leaving the cluster.
+#[derive(Debug)]
+pub struct Running {
+    gossip_addr: SocketAddr,
+    join_addr: SocketAddr,
+    node: NodeName,
+    socket: PathBuf,
+    http: Option<SocketAddr>,
+    requests: mpsc::Sender<Request>,
+    shutdown: Shutdown,
+    ending: oneshot::Receiver<Ended>,
+    ended: Option<Ended>,
+}
+
+impl Shell {
+    /// Starts an agent. When this returns its sockets are bound and its registrations restored,
+    /// and the API answers.
+    pub fn start<F>(config: AgentConfig, wiring: Wiring<'_, F>) -> Result<Running, StartError>
+    where
+        F: FnOnce(ApiParts) -> axum::Router,
+    {
+        let clock = Clock::start();
+        let data_dir = config.data_dir().map(DataDir::open).transpose()?;
+        let saved = data_dir.as_ref().map(DataDir::load).transpose()?.flatten();
+        let gossip = udp::bind(config.bind())?;
+        let bound = gossip.local_addr()?;
+        let (unix, socket_file) =
+            unix_socket::claim(config.socket(), config.socket_mode(), config.socket_group())?;
+        let tcp = config.http().map(http::bind).transpose()?;
+        let http_addr = tcp.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+
+        let run = Run::new(saved, clock);
+        if let Some(dir) = &data_dir {
+            // On disk before the first datagram leaves: a run that others have heard of must be
+            // remembered, or the next one could have the same generation.
+            dir.save(&run.saved(clock))?;
+        }
+        let identity = Identity {
+            cluster: config.cluster().to_owned(),
+            name: config.node().clone(),
+            id: run.node_id,
+            addr: advertised(config.advertise(), bound),
+            generation: run.generation,
+            tags: config.tags().clone(),
+        };
+        tracing::info!(
+            node = %identity.name,
+            cluster = identity.cluster,
+            gossip = %bound,
+            advertise = %identity.addr,
+            socket = %config.socket().display(),
+            generation = identity.generation.0,
+            services = run.local.services.len(),
+            checks = run.local.checks.len(),
+            "agent starts"
+        );
+        // Microseconds, so that the view's indexes rise from one run to the next.
+        let index_seed = clock::unix_micros();
+        let (builder, view) = ViewBuilder::new(identity.cluster.clone(), identity.name.key(), index_seed);
+        let agent = Agent::new(
+            identity.clone(),
+            config.core().clone(),
+            run.local,
+            run.address_book,
+            rand::random(),
+            clock.now(),
+        );
+        let mut publisher = Publisher::new(builder);
+        publisher.everything(&agent);
+        publisher.publish();
+
+        let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+        let router = (wiring.api)(ApiParts {
+            view,
+            requests: requests.clone(),
+            node: identity.name.clone(),
+            node_id: identity.id,
+            cluster: identity.cluster,
+            gossip_addr: identity.addr,
+            generation: identity.generation,
+            started_unix_ms: index_seed / 1_000,
+            config: shown(&config),
+        });
+        let server = Server::start(wiring.runtime, router, unix, tcp)?;
+        let writer = data_dir.map(StateWriter::start).transpose()?;
+        let shutdown = Shutdown::default();
+        let (end, ending) = oneshot::channel();
+        let running = Running {
+            gossip_addr: bound,
+            join_addr: identity.addr,
+            node: identity.name,
+            socket: config.socket().to_owned(),
+            http: http_addr,
+            requests,
+            shutdown: shutdown.clone(),
+            ending,
+            ended: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let socket = {
+            let _inside = runtime.enter();
+            GossipSocket::new(gossip)?
+        };
+        let driver = Driver::new(Parts {
+            agent,
+            clock,
+            socket,
+            publisher,
+            registrations: Registrations::new(writer),
+            requests: inbox,
+            config,
+            log: wiring.log,
+            shutdown,
+        });
+        std::thread::Builder::new().name("shoal-protocol".to_owned()).spawn(move || {
+            // Dropped last, also when the loop panics: the socket file is ours until then.
+            let socket_file = socket_file;
+            let ended = runtime.block_on(driver.run(server));
+            // A name server that does not answer must not hold up the end.
+            runtime.shutdown_background();
+            drop(socket_file);
+            let _ = end.send(ended);
+        })?;
+        Ok(running)
+    }
+}
+
+/// What a run starts with.
+struct Run {
+    generation: Generation,
+    node_id: NodeId,
+    local: LocalState,
+    address_book: Vec<SocketAddr>,
+}
+
+impl Run {
+    fn new(saved: Option<Saved>, clock: Clock) -> Self {
+        let moment = clock.moment();
+        let last = saved.as_ref().map(|s| s.generation);
+        let generation = Generation::for_new_run(last, moment.unix_ms);
+        match saved {
+            Some(saved) => Self {
+                generation,
+                node_id: saved.node_id,
+                local: saved.restore(moment),
+                address_book: saved.address_book,
+            },
+            None => Self {
+                generation,
+                node_id: NodeId::from_random(rand::random()),
+                local: LocalState::default(),
+                address_book: Vec::new(),
+            },
+        }
+    }
+
+    fn saved(&self, clock: Clock) -> Saved {
+        Saved::new(self.generation, self.node_id, &self.local, self.address_book.clone(), clock.moment())
+    }
+}
+
+/// The configuration as the API shows it.
+fn shown(config: &AgentConfig) -> serde_json::Value {
+    let table = config.to_toml();
+    serde_json::to_value(table).expect("a table of texts, numbers and booleans is an object in JSON too")
+}
+
+/// What others are told, now that the port is known.
+fn advertised(advertise: Option<SocketAddr>, bound: SocketAddr) -> SocketAddr {
+    let mut addr = advertise.unwrap_or(bound);
+    if addr.port() == 0 {
+        addr.set_port(bound.port());
+    }
+    addr
+}
+
+impl Running {
+    /// Where gossip is received, with the real port.
+    pub const fn gossip_addr(&self) -> SocketAddr {
+        self.gossip_addr
+    }
+
+    /// What others join through: the advertised address.
+    pub const fn join_addr(&self) -> SocketAddr {
+        self.join_addr
+    }
+
+    /// This node's name.
+    pub const fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    /// The API's Unix socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The API's TCP address, with the real port, if there is one.
+    pub const fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// The way to the loop; closed once the agent has ended.
+    pub const fn requests(&self) -> &mpsc::Sender<Request> {
+        &self.requests
+    }
+
+    /// Starts a graceful leave. [`wait`](Self::wait) tells when it is done.
+    pub fn stop(&self) {
+        self.shutdown.graceful.cancel();
+    }
+
+    /// Ends the agent at once, as if its process had been killed. What was answered as durable is.
+    pub fn abort(&self) {
+        self.shutdown.at_once.cancel();
+    }
+
+    /// Waits until the agent has ended and everything it held is free again.
+    pub async fn wait(&mut self) -> Ended {
+        if self.ended.is_none() {
+            self.ended = Some((&mut self.ending).await.unwrap_or(Ended::Crashed));
+        }
+        self.ended.clone().unwrap_or(Ended::Crashed)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_told_the_bound_port_unless_another_is_given() {
+        let addr = |t: &str| -> SocketAddr { t.parse().expect("valid") };
+        let bound = addr("127.0.0.1:4321");
+        assert_eq!(advertised(None, bound), bound);
+        assert_eq!(advertised(Some(addr("10.0.0.5:0")), bound), addr("10.0.0.5:4321"));
+        assert_eq!(advertised(Some(addr("10.0.0.5:9")), bound), addr("10.0.0.5:9"));
+    }
+}

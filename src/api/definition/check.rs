@@ -1,0 +1,251 @@
+//! Checks: the fields they may have, what is refused, and which kinds this version runs.
+
+use super::{decode_failed, parse};
+use crate::api::duration::{self, Nanos};
+use crate::api::json::{Field, Json, Object};
+use crate::api::reply::Failure;
+use crate::model::{CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, LocalCommand};
+use std::time::Duration;
+
+/// An instance is not removed sooner than this after its check turned critical.
+const DEREGISTER_AFTER_MIN: Duration = Duration::from_secs(60);
+
+/// Fields of a check, in a service or alone.
+const CHECK: &[Field] = &[
+    &["CheckID", "check_id"],
+    &["ID"],
+    &["Name"],
+    &["Notes"],
+    &["Status"],
+    &["ServiceID", "service_id"],
+    &["Token"],
+    &["TTL"],
+    &["HTTP"],
+    &["Method"],
+    &["Header"],
+    &["Body"],
+    &["DisableRedirects", "disable_redirects"],
+    &["TCP"],
+    &["TCPUseTLS", "tcp_use_tls"],
+    &["UDP"],
+    &["GRPC"],
+    &["GRPCUseTLS", "grpc_use_tls"],
+    &["H2PING"],
+    &["H2PingUseTLS", "h2ping_use_tls"],
+    &["ScriptArgs", "Args", "script_args"],
+    &["DockerContainerID", "docker_container_id"],
+    &["Shell"],
+    &["OSService", "os_service"],
+    &["AliasNode", "alias_node"],
+    &["AliasService", "alias_service"],
+    &["Interval"],
+    &["Timeout"],
+    &["TLSServerName", "tls_server_name"],
+    &["TLSSkipVerify", "tls_skip_verify"],
+    &["SuccessBeforePassing", "success_before_passing"],
+    &["FailuresBeforeWarning", "failures_before_warning"],
+    &["FailuresBeforeCritical", "failures_before_critical"],
+    &["DeregisterCriticalServiceAfter", "deregister_critical_service_after"],
+    &["OutputMaxSize", "output_max_size"],
+];
+
+const UPDATE: &[Field] = &[&["Status"], &["Output"], &["CheckID"]];
+
+/// Kinds of check that only later versions run, by the field that asks for them.
+const OTHER_KINDS: &[(&str, &str)] = &[
+    ("HTTP", "HTTP"),
+    ("TCP", "TCP"),
+    ("UDP", "UDP"),
+    ("GRPC", "gRPC"),
+    ("H2PING", "H2PING"),
+    ("DockerContainerID", "Docker"),
+    ("OSService", "OSService"),
+];
+
+/// A check as the caller sent it.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct RawCheck {
+    id: String,
+    name: String,
+    notes: String,
+    status: String,
+    service_id: String,
+    ttl: Nanos,
+    interval: Nanos,
+    timeout: Nanos,
+    deregister_after: Nanos,
+    output_max_size: i64,
+    failures_before_warning: i64,
+    failures_before_critical: i64,
+    /// The word of the first kind asked for that this version does not run.
+    other_kind: Option<&'static str>,
+    is_alias: bool,
+    /// Anything else was given that keeps the object from being empty.
+    extras: bool,
+}
+
+impl RawCheck {
+    pub(super) fn read(value: &Json, path: &str) -> Result<Self, String> {
+        let object = Object::read(value, path, CHECK)?;
+        let mut other_kind = None;
+        for (field, word) in OTHER_KINDS {
+            if !object.text(field)?.is_empty() && other_kind.is_none() {
+                other_kind = Some(*word);
+            }
+        }
+        if !object.texts("ScriptArgs")?.is_empty() && other_kind != Some("Docker") {
+            other_kind = Some("script");
+        }
+        let is_alias = !object.text("AliasNode")?.is_empty() || !object.text("AliasService")?.is_empty();
+        let mut extras = false;
+        for field in ["Method", "Body", "Shell", "TLSServerName", "Token"] {
+            extras |= !object.text(field)?.is_empty();
+        }
+        for field in ["DisableRedirects", "TCPUseTLS", "GRPCUseTLS", "TLSSkipVerify"] {
+            extras |= object.flag(field)?;
+        }
+        // On by default, so that giving it says nothing.
+        object.flag("H2PingUseTLS")?;
+        extras |= object.count_lists("Header")? > 0;
+        extras |= object.int("SuccessBeforePassing")? != 0;
+        let id = match object.text("CheckID")? {
+            id if id.is_empty() => object.text("ID")?,
+            id => id,
+        };
+        Ok(Self {
+            id,
+            name: object.text("Name")?,
+            notes: object.text("Notes")?,
+            status: object.text("Status")?,
+            service_id: object.text("ServiceID")?,
+            ttl: object.duration("TTL")?,
+            interval: object.duration("Interval")?,
+            timeout: object.duration("Timeout")?,
+            deregister_after: object.duration("DeregisterCriticalServiceAfter")?,
+            output_max_size: object.int("OutputMaxSize")?,
+            failures_before_warning: object.int("FailuresBeforeWarning")?,
+            failures_before_critical: object.int("FailuresBeforeCritical")?,
+            other_kind,
+            is_alias,
+            extras,
+        })
+    }
+
+    /// Nothing was given: counts as no check.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What every agent of this dialect refuses.
+    pub(super) fn validate(&self) -> Result<(), Failure> {
+        let with_interval = self.other_kind.is_some();
+        let critical = self.failures_before_critical;
+        let warning = if self.failures_before_warning == 0 { critical } else { self.failures_before_warning };
+        let why = if self.interval > 0 && self.ttl > 0 {
+            "Interval and TTL cannot both be specified"
+        } else if with_interval && self.interval <= 0 {
+            "Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks"
+        } else if with_interval && self.is_alias {
+            "Interval cannot be set for Alias checks"
+        } else if self.is_alias && self.ttl > 0 {
+            "TTL must be not be set for Alias checks"
+        } else if !with_interval && !self.is_alias && self.ttl <= 0 {
+            "TTL must be > 0 for TTL checks"
+        } else if self.output_max_size < 0 {
+            "MaxOutputMaxSize must be positive"
+        } else if warning > critical {
+            "FailuresBeforeWarning can't be higher than FailuresBeforeCritical"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::bad(format!("Invalid check: {why}")))
+    }
+
+    /// The initial status, if one was given; `refusal` is what a wrong word is answered with.
+    pub(super) fn initial_status(&self, refusal: &str) -> Result<Option<CheckStatus>, Failure> {
+        if self.status.is_empty() {
+            return Ok(None);
+        }
+        match CheckStatus::from_word(&self.status) {
+            Some(status) => Ok(Some(status)),
+            None => Err(Failure::bad(refusal)),
+        }
+    }
+
+    /// This version runs TTL checks; what needs more is refused rather than never run.
+    pub(super) fn refuse_other_kinds(&self) -> Result<(), Failure> {
+        let kind = if self.is_alias { Some("alias") } else { self.other_kind };
+        match kind {
+            None => Ok(()),
+            Some(kind) => Err(Failure::bad(format!(
+                "Invalid check: {kind} checks are not supported: this version runs TTL checks only"
+            ))),
+        }
+    }
+
+    /// The id given, if any.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The definition under `id`. `unset` is how a duration that was not given is shown.
+    pub(super) fn define(
+        self,
+        id: String,
+        default_name: impl FnOnce() -> String,
+        service_id: Option<InstanceId>,
+        initial_status: Option<CheckStatus>,
+        unset: &str,
+    ) -> Result<CheckDefinition, Failure> {
+        let shown = |nanos: Nanos| if nanos == 0 { unset.to_owned() } else { duration::format(nanos) };
+        Ok(CheckDefinition {
+            id: CheckId::new(id).map_err(|e| Failure::bad(format!("Invalid check: {e}")))?,
+            name: if self.name.is_empty() { default_name() } else { self.name },
+            notes: self.notes,
+            service_id,
+            kind: CheckKind::Ttl { ttl: duration::to_std(self.ttl) },
+            initial_status,
+            interval: shown(self.interval),
+            timeout: shown(self.timeout),
+            deregister_critical_after: (self.deregister_after > 0)
+                .then(|| duration::to_std(self.deregister_after).max(DEREGISTER_AFTER_MIN)),
+        })
+    }
+}
+
+/// The body of `agent/check/register`.
+pub(in crate::api) fn check_registration(body: &[u8]) -> Result<CheckDefinition, Failure> {
+    let raw = RawCheck::read(&parse(body)?, "").map_err(decode_failed)?;
+    if raw.name.is_empty() {
+        return Err(Failure::bad("Missing check name"));
+    }
+    let status = raw.initial_status("Bad check status")?;
+    raw.validate()?;
+    raw.refuse_other_kinds()?;
+    let service_id = match raw.service_id.as_str() {
+        "" => None,
+        id => {
+            // An id that cannot be is one that is not there.
+            let unknown = || Failure::not_found(format!("ServiceID {id:?} does not exist"));
+            Some(InstanceId::new(id).map_err(|_| unknown())?)
+        }
+    };
+    let name = raw.name.clone();
+    let id = if raw.id.is_empty() { name.clone() } else { raw.id.clone() };
+    raw.define(id, || name, service_id, status, "0s")
+}
+
+/// The body of `agent/check/update`, for the check `id`.
+pub(in crate::api) fn check_update(id: &str, body: &[u8]) -> Result<LocalCommand, Failure> {
+    let body = parse(body)?;
+    let read = || {
+        let object = Object::read(&body, "", UPDATE)?;
+        Ok((object.text("Status")?, object.text("Output")?))
+    };
+    let (status, output) = read().map_err(decode_failed)?;
+    let Some(status) = CheckStatus::from_word(&status) else {
+        return Err(Failure::bad(format!("Invalid check status: '{status}'")));
+    };
+    let id = CheckId::new(id).map_err(|_| crate::api::local::unknown_check(id))?;
+    Ok(LocalCommand::UpdateCheck { id, status, output })
+}

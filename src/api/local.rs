@@ -1,0 +1,165 @@
+//! Changes of this host's registrations: services, checks, heartbeats, maintenance.
+//!
+//! Each becomes one command for the agent's loop and is answered when the loop replied, which is
+//! when the change is durable and visible on this host.
+
+use super::App;
+use super::definition::{check_registration, check_update, service_registration};
+use super::query::{check_tenancy, parse_bool};
+use super::reply::{Failure, Outcome, done};
+use super::request::{Reply, Request, RequestError};
+use super::route::Call;
+use crate::model::{CheckId, CheckStatus, InstanceId, LocalCommand, LocalError};
+use http::StatusCode;
+use tokio::sync::oneshot;
+
+pub(super) fn unknown_service(id: &str) -> Failure {
+    let text =
+        format!("Unknown service ID {id:?}. Ensure that the service ID is passed, not the service name.");
+    Failure::not_found(text)
+}
+
+pub(super) fn unknown_check(id: &str) -> Failure {
+    let text = format!("Unknown check ID {id:?}. Ensure that the check ID is passed, not the check name.");
+    Failure::not_found(text)
+}
+
+/// What a refusal of the loop is to the caller.
+pub(super) fn refused(error: RequestError) -> Failure {
+    let text = error.to_string();
+    match error {
+        RequestError::Local(LocalError::UnknownService(id)) => unknown_service(&id),
+        RequestError::Local(LocalError::UnknownCheck(id)) => unknown_check(&id),
+        RequestError::Local(LocalError::NotTtl(id)) => {
+            Failure::internal(format!("CheckID {:?} does not have associated TTL", id.as_str()))
+        }
+        RequestError::Local(LocalError::RecordTooLarge { .. } | LocalError::TooManyEntries { .. }) => {
+            Failure::bad(text)
+        }
+        RequestError::Local(LocalError::Leaving) | RequestError::ShuttingDown => {
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+        RequestError::NotDurable(_)
+        | RequestError::Join(_)
+        | RequestError::ForceLeave(_)
+        | RequestError::Reload(_) => Failure::internal(text),
+    }
+}
+
+impl App {
+    /// Sends a request to the loop and waits for its reply. The loop may carry it out even when
+    /// the caller has gone or lost patience meanwhile.
+    pub(super) async fn ask<T>(
+        &self,
+        make: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<Result<T, RequestError>, Failure> {
+        let patience = self.info.limits.request_timeout;
+        let (reply, answer) = oneshot::channel();
+        let exchange = async {
+            self.requests.send(make(reply)).await.map_err(|_| RequestError::ShuttingDown)?;
+            answer.await.map_err(|_| RequestError::ShuttingDown)?
+        };
+        tokio::time::timeout(patience, exchange).await.map_err(|_| {
+            let seconds = patience.as_secs();
+            let text = format!("The agent did not reply within {seconds} s; it may still do what was asked");
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, text)
+        })
+    }
+}
+
+impl Call {
+    async fn command(&self, command: LocalCommand) -> Outcome {
+        self.app.ask(|reply| Request::Local(command, reply)).await?.map_err(refused)?;
+        Ok(done())
+    }
+
+    fn service_id(&self) -> Result<InstanceId, Failure> {
+        // An id that cannot be is one that is not there.
+        InstanceId::new(&self.id).map_err(|_| unknown_service(&self.id))
+    }
+
+    fn check_id(&self) -> Result<CheckId, Failure> {
+        CheckId::new(&self.id).map_err(|_| unknown_check(&self.id))
+    }
+
+    fn enable(&self) -> Result<bool, Failure> {
+        match self.query.get("enable") {
+            "" => Err(Failure::bad("Missing value for enable")),
+            text => {
+                parse_bool(text).ok_or_else(|| Failure::bad(format!("Invalid value for enable: {text:?}")))
+            }
+        }
+    }
+
+    fn tenancy(&self) -> Result<(), Failure> {
+        check_tenancy(&self.query, &self.headers)
+    }
+}
+
+pub(super) async fn register_service(mut call: Call) -> Outcome {
+    call.tenancy()?;
+    let body = call.body().await?;
+    let definition = Box::new(service_registration(&body)?);
+    let replace_existing_checks = call.query.has("replace-existing-checks")
+        && parse_bool(call.query.get("replace-existing-checks")).unwrap_or(true);
+    call.command(LocalCommand::RegisterService { definition, replace_existing_checks }).await
+}
+
+pub(super) async fn deregister_service(call: Call) -> Outcome {
+    call.tenancy()?;
+    let id = call.service_id()?;
+    call.command(LocalCommand::DeregisterService(id)).await
+}
+
+pub(super) async fn register_check(mut call: Call) -> Outcome {
+    call.tenancy()?;
+    let body = call.body().await?;
+    let definition = Box::new(check_registration(&body)?);
+    let asked = call.app.ask(|reply| Request::Local(LocalCommand::RegisterCheck(definition), reply));
+    match asked.await? {
+        Ok(()) => Ok(done()),
+        Err(RequestError::Local(LocalError::UnknownService(id))) => {
+            Err(Failure::not_found(format!("ServiceID {id:?} does not exist")))
+        }
+        Err(error) => Err(refused(error)),
+    }
+}
+
+pub(super) async fn deregister_check(call: Call) -> Outcome {
+    call.tenancy()?;
+    let id = call.check_id()?;
+    call.command(LocalCommand::DeregisterCheck(id)).await
+}
+
+/// `pass`, `warn`, `fail`: the note becomes the output.
+pub(super) async fn heartbeat(call: Call, status: CheckStatus) -> Outcome {
+    call.tenancy()?;
+    let id = call.check_id()?;
+    let output = call.query.get("note").to_owned();
+    call.command(LocalCommand::UpdateCheck { id, status, output }).await
+}
+
+pub(super) async fn update_check(mut call: Call) -> Outcome {
+    call.tenancy()?;
+    let body = call.body().await?;
+    let command = check_update(&call.id, &body)?;
+    call.command(command).await
+}
+
+pub(super) async fn service_maintenance(call: Call) -> Outcome {
+    call.tenancy()?;
+    if call.id.is_empty() {
+        return Err(Failure::bad("Missing service ID"));
+    }
+    let enable = call.enable()?;
+    let id = call.service_id()?;
+    let reason = call.query.get("reason").to_owned();
+    call.command(LocalCommand::ServiceMaintenance { id, enable, reason }).await
+}
+
+pub(super) async fn node_maintenance(call: Call) -> Outcome {
+    call.tenancy()?;
+    let enable = call.enable()?;
+    let reason = call.query.get("reason").to_owned();
+    call.command(LocalCommand::NodeMaintenance { enable, reason }).await
+}

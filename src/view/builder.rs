@@ -1,0 +1,265 @@
+//! Makes views: takes entries one by one in any order and keeps tables and indexes right.
+//!
+//! Owns the raw records of every owner, shown or not, and the rules for what a change makes rise.
+//! Each call costs in proportion to what it changes; [`ViewBuilder::publish`] costs the same
+//! however large the tables are.
+
+mod checks;
+mod instances;
+mod nodes;
+
+use super::log::{Change, ChangeKind};
+use super::table::{Folded, MemberView, Node, fold};
+use super::{AgentStatus, View, ViewReader};
+use crate::model::{
+    CheckId, CheckRecord, Generation, InstanceId, LocalState, Member, MemberStatus, NodeKey, NodeName,
+    NodeRecord, ServiceRecord, Version,
+};
+use arc_swap::ArcSwap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Everything known of one owner, shown or not.
+#[derive(Debug, Default)]
+struct Owner {
+    member: Option<Member>,
+    node: Option<(Generation, Arc<NodeRecord>)>,
+    /// Its name in lower case, once a record told it; a key stands for one name only.
+    name: Option<Folded>,
+    services: BTreeMap<InstanceId, Arc<ServiceRecord>>,
+    checks: BTreeMap<CheckId, Arc<CheckRecord>>,
+    checks_of_service: BTreeMap<InstanceId, BTreeSet<CheckId>>,
+}
+
+impl Owner {
+    fn is_empty(&self) -> bool {
+        self.member.is_none() && self.node.is_none() && self.services.is_empty() && self.checks.is_empty()
+    }
+
+    /// How it stands in the list of members; nothing without a name.
+    fn as_member(&self) -> Option<MemberView> {
+        let mut member = self.member.clone()?;
+        let (generation, record) = self.node.as_ref()?;
+        // A farewell counts at once, unless it is that of an earlier run.
+        if record.left && *generation >= member.generation {
+            member.status = MemberStatus::Left;
+        }
+        Some(MemberView { member, record: Arc::clone(record) })
+    }
+
+    /// Records of the checks of one instance.
+    fn checks_of<'a>(&'a self, id: &'a InstanceId) -> impl Iterator<Item = &'a Arc<CheckRecord>> {
+        self.checks_of_service.get(id).into_iter().flatten().filter_map(|check| self.checks.get(check))
+    }
+
+    fn file_check(&mut self, record: &CheckRecord) {
+        if let Some(service) = &record.service_id {
+            self.checks_of_service.entry(service.clone()).or_default().insert(record.id.clone());
+        }
+    }
+
+    fn unfile_check(&mut self, record: &CheckRecord) {
+        let Some(service) = &record.service_id else { return };
+        let Some(ids) = self.checks_of_service.get_mut(service) else { return };
+        ids.remove(&record.id);
+        if ids.is_empty() {
+            self.checks_of_service.remove(service);
+        }
+    }
+}
+
+/// Owned by the agent's loop. Nothing is visible to readers before [`ViewBuilder::publish`].
+#[derive(Debug)]
+pub struct ViewBuilder {
+    next: View,
+    owners: BTreeMap<NodeKey, Owner>,
+    shared: Arc<ArcSwap<View>>,
+    wake: watch::Sender<u64>,
+    /// Something is to be stored.
+    dirty: bool,
+    /// Something changed that readers wait for: the next publish has a new index.
+    visible: bool,
+    /// Registrations of this host changed: waiters must look, though no index rises.
+    local_changed: bool,
+}
+
+impl ViewBuilder {
+    /// An empty view of `datacenter` as the node `own` sees it. `index_seed` (unix microseconds at
+    /// the start) is the first index and the number before the first logged change.
+    pub fn new(datacenter: String, own: NodeKey, index_seed: u64) -> (Self, ViewReader) {
+        // Index 0 means "does not block" to clients, so it is never shown.
+        let next = View::new(datacenter, own, index_seed.max(1));
+        let shared = Arc::new(ArcSwap::from_pointee(next.clone()));
+        let (wake, waked) = watch::channel(0);
+        let reader = ViewReader { shared: Arc::clone(&shared), wake: waked };
+        let builder = Self {
+            next,
+            owners: BTreeMap::new(),
+            shared,
+            wake,
+            dirty: false,
+            visible: false,
+            local_changed: false,
+        };
+        (builder, reader)
+    }
+
+    /// A member appeared or something about it changed.
+    pub fn set_member(&mut self, member: Member) {
+        let key = member.key;
+        self.owners.entry(key).or_default().member = Some(member);
+        self.refresh_node(key);
+    }
+
+    /// A member was forgotten. Its records stay until they are deleted, but are not shown.
+    pub fn remove_member(&mut self, key: NodeKey) {
+        let Some(owner) = self.owners.get_mut(&key) else { return };
+        owner.member = None;
+        self.refresh_node(key);
+        self.forget_if_empty(key);
+    }
+
+    /// A node's own record; `None`: deleted. `version` orders the writes of one owner, which was
+    /// looked at before. A record under a key that does not stand for its name is ignored.
+    pub fn set_node(&mut self, owner: NodeKey, record: Option<(Generation, Version, NodeRecord)>) {
+        let record = record.filter(|(_, _, record)| record.name.key() == owner);
+        let entry = self.owners.entry(owner).or_default();
+        match record {
+            Some((generation, _, record)) => {
+                entry.name.get_or_insert_with(|| fold(record.name.as_str()));
+                let record = match &entry.node {
+                    Some((_, known)) if **known == record => Arc::clone(known),
+                    Some(_) | None => Arc::new(record),
+                };
+                entry.node = Some((generation, record));
+            }
+            None => entry.node = None,
+        }
+        self.refresh_node(owner);
+        self.forget_if_empty(owner);
+    }
+
+    /// A service instance; `None`: deleted.
+    pub fn set_service(
+        &mut self,
+        owner: NodeKey,
+        id: &InstanceId,
+        record: Option<(Generation, Version, ServiceRecord)>,
+    ) {
+        let entry = self.owners.entry(owner).or_default();
+        match record {
+            Some((_, _, record)) => {
+                if entry.services.get(id).is_some_and(|known| **known == record) {
+                    return;
+                }
+                entry.services.insert(id.clone(), Arc::new(record));
+            }
+            None => {
+                entry.services.remove(id);
+            }
+        }
+        self.refresh_instance(owner, id);
+        self.forget_if_empty(owner);
+    }
+
+    /// A check; `None`: deleted. A check whose instance is not there yet is shown with it.
+    pub fn set_check(
+        &mut self,
+        owner: NodeKey,
+        id: &CheckId,
+        record: Option<(Generation, Version, CheckRecord)>,
+    ) {
+        let entry = self.owners.entry(owner).or_default();
+        let known = entry.checks.remove(id);
+        if let Some(known) = &known {
+            entry.unfile_check(known);
+        }
+        let record = record.map(|(_, _, record)| Arc::new(record));
+        if let Some(record) = &record {
+            entry.file_check(record);
+            entry.checks.insert(id.clone(), Arc::clone(record));
+        }
+        let name = self.shown_name(owner);
+        if let Some(name) = name {
+            let moved = |known: &Arc<CheckRecord>| {
+                record.as_ref().is_none_or(|record| record.service_id != known.service_id)
+            };
+            if let Some(known) = known.filter(moved) {
+                self.remove_check(&name, &known);
+            }
+            if let Some(record) = record {
+                self.put_check(&name, record);
+            }
+        }
+        self.forget_if_empty(owner);
+    }
+
+    /// Registrations of this host, with output and TTL state.
+    pub fn set_local(&mut self, local: LocalState) {
+        let same_services =
+            self.next.local.services.ptr_eq(&local.services) || self.next.local.services == local.services;
+        self.local_changed |= !same_services;
+        self.next.local = local;
+        self.dirty = true;
+    }
+
+    /// What the agent tells about itself. Wakes nobody.
+    pub fn set_status(&mut self, status: AgentStatus) {
+        self.next.status = Arc::new(status);
+        self.dirty = true;
+    }
+
+    /// Makes everything set since the last call visible at once; does nothing when nothing changed.
+    pub fn publish(&mut self) {
+        if !(self.dirty || self.visible || self.local_changed) {
+            return;
+        }
+        if self.visible {
+            self.next.index += 1;
+        }
+        self.shared.store(Arc::new(self.next.clone()));
+        if self.visible || self.local_changed {
+            self.wake.send_modify(|count| *count = count.wrapping_add(1));
+        }
+        self.dirty = false;
+        self.visible = false;
+        self.local_changed = false;
+    }
+
+    /// The index the next publish will have; calling it promises a visible change.
+    fn stamp(&mut self) -> u64 {
+        self.visible = true;
+        self.next.index + 1
+    }
+
+    fn forget_if_empty(&mut self, key: NodeKey) {
+        if self.owners.get(&key).is_some_and(Owner::is_empty) {
+            self.owners.remove(&key);
+        }
+    }
+
+    /// The name under which an owner's node is in the catalog now.
+    fn shown_name(&self, key: NodeKey) -> Option<Folded> {
+        let name = self.owners.get(&key)?.name.clone()?;
+        self.next.nodes.contains_key(&*name).then_some(name)
+    }
+
+    fn log(&mut self, node: &NodeName, service: Option<Folded>, kind: ChangeKind) {
+        let index = self.stamp();
+        let service_sequence = service.as_ref().map_or(0, |name| {
+            let service =
+                self.next.services.get_mut(name).expect("changes are logged while the service is shown");
+            let service = Arc::make_mut(service);
+            service.sequence += 1;
+            service.sequence
+        });
+        let node = node.clone();
+        self.next.log.push(Change { sequence: 0, index, node, service, service_sequence, kind });
+    }
+
+    fn edit_node(&mut self, name: &Folded, edit: impl FnOnce(&mut Node)) {
+        let node = self.next.nodes.get_mut(name).expect("only shown nodes are edited");
+        edit(Arc::make_mut(node));
+    }
+}
