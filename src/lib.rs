@@ -5,6 +5,7 @@ pub mod cli;
 pub mod client;
 pub mod core;
 pub mod model;
+pub mod sim;
 pub mod view;
 pub mod wire;
 

@@ -42,8 +42,8 @@ const OUTSIDE: &[&str] = &[
 /// Libraries that one place alone may name.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("foca", &["core/swim/"]),
-    ("bincode", &["wire/codec.rs"]),
-    ("axum", &["api/", "agent/"]),
+    ("bincode", &["wire/codec.rs", "agent/persist/"]),
+    ("axum", &["api/", "agent/", "main.rs"]),
     ("clap", &["cli/", "agent/args.rs", "main.rs"]),
 ];
 
@@ -68,7 +68,11 @@ fn code() -> Vec<(String, String)> {
     assert!(files.len() > 30, "the source tree is where it is looked for");
     files
         .into_iter()
-        .filter(|p| !p.ends_with("tests.rs") && !p.components().any(|c| c.as_os_str() == "tests"))
+        .filter(|p| {
+            !p.ends_with("tests.rs")
+                && !p.ends_with("testing.rs")
+                && !p.components().any(|c| c.as_os_str() == "tests")
+        })
         .map(|path| {
             let text = fs::read_to_string(&path).expect("a source file is UTF-8");
             let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();

@@ -102,10 +102,11 @@ impl Join {
         }
     }
 
-    /// Asks all addresses again at once, in a new life.
+    /// Asks an address again at once.
     pub(crate) fn again(&mut self, addr: SocketAddr, now: Instant) {
         if let Some(t) = self.targets.get_mut(&addr) {
             t.due = now;
+            t.answered = false;
         }
     }
 
@@ -139,7 +140,7 @@ impl Join {
             let wait =
                 if self.joined { wait.max(config.heal_interval * 4) } else { wait.min(config.heal_interval) };
             t.due = now + wait.mul_f64(self.rng.random_range(0.8..1.2));
-            if reached.contains(addr) {
+            if self.joined && reached.contains(addr) {
                 t.answered = true;
             } else {
                 steps.push(Step::Request { to: *addr, attempts: t.attempts });

@@ -95,8 +95,7 @@ impl Agent {
                 }
             }
             Frame::Root(theirs) => {
-                let same = theirs == self.tree.root();
-                self.repair.on_root(from, same, &self.config, now);
+                self.repair.on_root(from, theirs, self.tree.root(), &self.config, now);
             }
             Frame::Join(request) => self.handle_join(from, &request, now),
             Frame::JoinReply(reply) => self.handle_join_reply(from, reply, now),
@@ -150,10 +149,12 @@ impl Agent {
         }
         let outcome = self.catalog.apply_head(head);
         let Some(outcome) = self.take_outcome(head.owner, outcome) else { return };
-        if outcome.news {
+        self.note_progress(head.owner, from, &outcome, true, now);
+        if outcome.news && outcome.behind {
+            self.repair.announce_later(head.owner);
+        } else if outcome.news {
             self.spread.head(*head, sender, now);
         }
-        self.note_progress(head.owner, from, &outcome, true, now);
     }
 
     /// Reports what an application changed; `None` when it was refused.
@@ -195,8 +196,10 @@ impl Agent {
     ) {
         if outcome.behind {
             self.repair.note_behind(owner, from, at_once, now);
-        } else {
-            self.repair.caught_up(owner);
+        } else if self.repair.caught_up(owner)
+            && let Some(head) = self.catalog.head(owner)
+        {
+            self.spread.head(head, None, now);
         }
     }
 
@@ -269,9 +272,9 @@ impl Agent {
     fn handle_join_reply(&mut self, from: SocketAddr, reply: JoinReply, now: Instant) {
         match reply {
             JoinReply::Welcome { .. } => {
-                self.join.settled(from);
-                let joining = !self.join.is_joined() && self.swim.peers().live().is_empty();
-                self.repair.begin(from, joining);
+                if self.repair.begin(from, !self.join.is_joined()) {
+                    self.join.settled(from);
+                }
             }
             JoinReply::NameHeld { holder, epoch } => self.join.name_held(holder, epoch, now),
             JoinReply::Remembered { epoch } => {

@@ -95,6 +95,8 @@ pub struct Agent {
     cluster: ClusterHash,
     phase: Phase,
     local: LocalState,
+    /// When the first check of `local` expires.
+    check_deadline: Option<Instant>,
     swim: Swim,
     catalog: Catalog,
     spread: Spread,
@@ -153,6 +155,7 @@ impl Agent {
             rng,
             identity,
             config,
+            check_deadline: local::next_deadline(&local),
             local,
         };
         agent.publish_all();
@@ -399,9 +402,9 @@ impl Agent {
         }
         let gossip = self.spread.next_deadline().map(|at| (at, "gossip"));
         let leave = self.leave.as_ref().and_then(Leave::next_deadline).map(|at| (at, "leave"));
-        let mut next = [gossip, leave, self.repair.next_deadline()].into_iter().flatten().min();
+        let mut next = [gossip, leave].into_iter().flatten().min();
         if self.phase == Phase::Running {
-            let check = local::next_deadline(&self.local).map(|at| (at, "check expiry"));
+            let check = self.check_deadline.map(|at| (at, "check expiry"));
             next = [next, self.swim.next_deadline(), self.join.next_deadline(), check]
                 .into_iter()
                 .flatten()

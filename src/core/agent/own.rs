@@ -67,7 +67,7 @@ impl Agent {
     // ---- time
 
     pub(super) fn run_local(&mut self, now: Instant) {
-        if local::next_deadline(&self.local).is_none_or(|at| at > now) {
+        if self.check_deadline.is_none_or(|at| at > now) {
             return;
         }
         let mut after = self.local.clone();
@@ -80,6 +80,7 @@ impl Agent {
 
     fn set_local(&mut self, after: LocalState, now: Instant) {
         let before = std::mem::replace(&mut self.local, after);
+        self.check_deadline = local::next_deadline(&self.local);
         let mut keys: Vec<EntryKey> = Vec::new();
         for item in before.services.diff(&self.local.services) {
             keys.push(EntryKey::Service(changed_key(&item).clone()));

@@ -1,11 +1,13 @@
 //! Repairs under way: questions out, answers in, and answers to the questions of others.
 
 use super::{Agent, Phase};
+use crate::core::catalog::Owner;
 use crate::core::event::Event;
 use crate::core::gossip::exchange::Progress;
 use crate::model::{Generation, Instant, NodeKey, Version};
 use crate::wire::Frame;
 use crate::wire::frame::{Answer, Ask, MemberUpdate, Row, Want};
+use rand::RngExt;
 use std::net::SocketAddr;
 
 impl Agent {
@@ -14,9 +16,8 @@ impl Agent {
         if self.phase != Phase::Running {
             return;
         }
-        let catalog = &self.catalog;
-        let own = self.own;
-        self.repair.pull_behind(now, |owner| {
+        let (catalog, own, peers, rng) = (&self.catalog, self.own, self.swim.peers(), &mut self.rng);
+        let want = |owner| {
             let known = catalog.owner(owner)?;
             (owner != own && known.is_behind()).then(|| Want {
                 owner,
@@ -24,6 +25,11 @@ impl Agent {
                 have: known.complete_to(),
                 cursor: None,
             })
+        };
+        self.repair.pull_behind(now, want, || {
+            let live = peers.live();
+            let key = *live.get(rng.random_range(0..live.len().max(1)))?;
+            peers.get(key).map(|p| p.addr)
         });
         let mut questions: Vec<(SocketAddr, u32, Ask)> = Vec::new();
         for exchange in self.repair.exchanges() {
@@ -34,7 +40,12 @@ impl Agent {
             self.send_frames(peer, &[Frame::Ask(id, ask)]);
         }
         for ended in self.repair.ended(&self.config, now) {
-            if ended.joining && !ended.has_failed() && !self.join.is_joined() {
+            if !ended.joining || self.join.is_joined() {
+                continue;
+            }
+            if ended.has_failed() {
+                self.join.again(ended.peer, now);
+            } else {
                 self.join.set_joined();
                 self.events.push_back(Event::Joined { via: ended.peer, members: self.live_count() });
             }
@@ -61,6 +72,7 @@ impl Agent {
     pub(super) fn handle_answer(&mut self, from: SocketAddr, id: u32, answer: Answer, now: Instant) {
         let max = self.config.max_record_bytes;
         let Some(exchange) = self.repair.asker(from, id) else { return self.drop_counted("answer_unasked") };
+        exchange.on_answer(id, now);
         match answer {
             Answer::Buckets(theirs) => exchange.on_buckets(id, &theirs, &self.tree),
             Answer::Rows { rows, more } => {
@@ -153,6 +165,9 @@ impl Agent {
             if let Some(exchange) = self.repair.exchanges().find(|x| x.peer == from) {
                 exchange.useful = true;
             }
+        }
+        if !outcome.behind && !self.catalog.owner(owner).is_some_and(Owner::is_behind) {
+            self.note_progress(owner, from, &outcome, false, now);
         }
         self.settle_left(owner, now);
         self.settle(None, now);

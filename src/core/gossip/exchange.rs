@@ -1,7 +1,7 @@
 //! A repair with one peer, from the asking side: which buckets differ, which rows of them, and
 //! then just what is missing. Pull-driven, windowed, and every question may be lost and repeated.
 
-use crate::core::digest::{BUCKETS, Tree};
+use crate::core::digest::Tree;
 use crate::model::{Generation, Instant, NodeKey, Version};
 use crate::wire::frame::{Ask, Body, Digest, Item, Page, Want};
 use bytes::Bytes;
@@ -14,10 +14,13 @@ use std::time::Duration;
 const WINDOW: usize = 8;
 /// Owners asked for in one question.
 const WANTS_PER_ASK: usize = 6;
-/// Times that one question is asked before the exchange is given up.
-const TRIES_MAX: u32 = 6;
-/// Wait for the first answer; doubles at each try.
-const FIRST_TIMEOUT: Duration = Duration::from_millis(250);
+/// An exchange in which nothing was answered for this long is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// Wait for an answer before the first one has come; later waits follow the round-trip time.
+const FIRST_TIMEOUT: Duration = Duration::from_millis(200);
+/// Bounds of the wait for an answer.
+const TIMEOUT_MIN: Duration = Duration::from_millis(10);
+const TIMEOUT_MAX: Duration = Duration::from_secs(1);
 /// Owners that one exchange may have on its list.
 const WANTS_MAX: usize = 1 << 20;
 
@@ -42,6 +45,7 @@ struct Fetch {
 #[derive(Debug)]
 struct Flight {
     task: Task,
+    sent_at: Instant,
     due: Instant,
     tries: u32,
 }
@@ -77,8 +81,11 @@ struct Pull {
     standing: Vec<Version>,
     /// Large bodies that are still being fetched.
     fetching: usize,
-    /// Set by the last page.
+    /// What the peer accounted for, at the least, while it was paging: its table may have moved on
+    /// between two pages, past something that the first one could not list yet.
     complete_to: Option<Version>,
+    /// The last page has come.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -86,6 +93,8 @@ pub(crate) struct Exchange {
     pub(crate) peer: SocketAddr,
     /// This exchange is this node's way into the cluster.
     pub(crate) joining: bool,
+    /// It compares everything, and is not only after single owners.
+    pub(crate) full: bool,
     /// Something was learnt.
     pub(crate) useful: bool,
     tasks: VecDeque<Task>,
@@ -94,6 +103,9 @@ pub(crate) struct Exchange {
     /// Owners on the list or under way: each is pulled once at a time.
     pulling: BTreeMap<NodeKey, Pull>,
     next_id: u32,
+    /// Smoothed time from question to answer.
+    round_trip: Option<Duration>,
+    heard_at: Option<Instant>,
     failed: bool,
 }
 
@@ -102,29 +114,33 @@ impl Exchange {
         Self {
             peer,
             joining: false,
+            full: false,
             useful: false,
             tasks: VecDeque::new(),
             wants: VecDeque::new(),
             flights: BTreeMap::new(),
             pulling: BTreeMap::new(),
             next_id: first_id,
+            round_trip: None,
+            heard_at: None,
             failed: false,
         }
     }
 
-    /// For a difference between two full tables.
-    pub(crate) fn repair(peer: SocketAddr, first_id: u32) -> Self {
+    /// For whatever differs between two tables.
+    pub(crate) fn repair(peer: SocketAddr, first_id: u32, joining: bool) -> Self {
         let mut x = Self::new(peer, first_id);
-        x.tasks.push_back(Task::Buckets);
+        x.make_full(joining);
         x
     }
 
-    /// For an empty table: every bucket differs, so none is compared.
-    pub(crate) fn join(peer: SocketAddr, first_id: u32) -> Self {
-        let mut x = Self::new(peer, first_id);
-        x.joining = true;
-        x.tasks.extend((0u8..).take(BUCKETS).map(|bucket| Task::Rows { bucket, after: None }));
-        x
+    /// Also compares everything, if it does not yet.
+    pub(crate) fn make_full(&mut self, joining: bool) {
+        self.joining |= joining;
+        if !self.full {
+            self.full = true;
+            self.tasks.push_back(Task::Buckets);
+        }
     }
 
     /// For single owners of whom news is missing.
@@ -164,15 +180,17 @@ impl Exchange {
     /// Questions to send now: those that went unanswered, then new ones while the window is open.
     pub(crate) fn questions(&mut self, now: Instant) -> Vec<(u32, Ask)> {
         let mut out = Vec::new();
+        let heard_at = *self.heard_at.get_or_insert(now);
+        let wait = self.wait();
         for (id, f) in &mut self.flights {
             if f.due > now {
                 continue;
             }
-            if f.tries >= TRIES_MAX {
+            if now.since(heard_at) >= SILENCE_MAX {
                 self.failed = true;
                 return Vec::new();
             }
-            f.due = now + FIRST_TIMEOUT * (1 << f.tries);
+            f.due = now + (wait * (1 << f.tries.min(5))).min(TIMEOUT_MAX);
             f.tries += 1;
             out.push((*id, ask(&f.task)));
         }
@@ -185,9 +203,22 @@ impl Exchange {
             let id = self.next_id;
             self.next_id = self.next_id.wrapping_add(1);
             out.push((id, ask(&task)));
-            self.flights.insert(id, Flight { task, due: now + FIRST_TIMEOUT, tries: 1 });
+            self.flights.insert(id, Flight { task, sent_at: now, due: now + wait, tries: 1 });
         }
         out
+    }
+
+    /// How long an answer may take: a few round trips, since the peer answers at once.
+    fn wait(&self) -> Duration {
+        self.round_trip.map_or(FIRST_TIMEOUT, |rtt| (rtt * 4).clamp(TIMEOUT_MIN, TIMEOUT_MAX))
+    }
+
+    /// Notes that question `id` was answered.
+    pub(crate) fn on_answer(&mut self, id: u32, now: Instant) {
+        self.heard_at = Some(now);
+        let Some(f) = self.flights.get(&id).filter(|f| f.tries == 1) else { return };
+        let sample = now.since(f.sent_at);
+        self.round_trip = Some(self.round_trip.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
     }
 
     /// Whether question `id` is under way here.
@@ -274,6 +305,8 @@ impl Exchange {
             pull.standing.push(Version(at));
         }
         pull.standing.extend(page.items.iter().map(|i| i.version));
+        let sure = pull.complete_to.map_or(page.complete_to, |v| v.min(page.complete_to));
+        pull.complete_to = Some(sure);
         for item in &page.items {
             if let Body::Large(total) = item.body {
                 pull.fetching += 1;
@@ -286,7 +319,7 @@ impl Exchange {
                 }));
             }
         }
-        let (generation, next, complete_to) = (page.generation, page.next, page.complete_to);
+        let (generation, next) = (page.generation, page.next);
         progress.push(Progress::Page(page));
         match next {
             // Pages must move on, or the peer is making fun of us.
@@ -297,7 +330,7 @@ impl Exchange {
                 self.pulling.remove(&owner);
             }
             None => {
-                pull.complete_to = Some(complete_to);
+                pull.ended = true;
                 self.finish(owner, generation, progress);
             }
         }
@@ -305,8 +338,9 @@ impl Exchange {
 
     fn finish(&mut self, owner: NodeKey, generation: Generation, progress: &mut Vec<Progress>) {
         let Entry::Occupied(pull) = self.pulling.entry(owner) else { return };
-        if let (0, Some(complete_to)) = (pull.get().fetching, pull.get().complete_to) {
-            let Pull { from, mut standing, .. } = pull.remove();
+        if pull.get().fetching == 0 && pull.get().ended {
+            let Pull { from, mut standing, complete_to, .. } = pull.remove();
+            let complete_to = complete_to.unwrap_or_default();
             standing.sort_unstable();
             progress.push(Progress::Complete(Pulled { owner, generation, complete_to, from, standing }));
         }

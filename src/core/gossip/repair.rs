@@ -6,24 +6,33 @@
 use super::exchange::Exchange;
 use crate::core::config::Config;
 use crate::model::{Instant, NodeKey};
-use crate::wire::frame::Want;
-use std::collections::BTreeMap;
+use crate::wire::frame::{Digest, Want};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Exchanges at once.
-const EXCHANGES_MAX: usize = 4;
+const EXCHANGES_MAX: usize = 16;
 /// Owners known to be behind that are remembered for a pull.
 const BEHIND_MAX: usize = 4_096;
-/// Fruitless exchanges double the wait before the next one, this many times at most.
-const BACKOFF_MAX: u32 = 5;
+/// Pairs of roots that are remembered for having led to nothing.
+const FRUITLESS_MAX: usize = 16;
+/// How long such a pair is not looked into again.
+const FRUITLESS_FOR: Duration = Duration::from_secs(20);
 /// How long a gap in an owner's writes may close by itself.
 const GAP_PATIENCE: Duration = Duration::from_millis(100);
+/// Wait before an owner that is still behind is pulled from somebody else; doubles at each try.
+const PULL_AGAIN: Duration = Duration::from_millis(250);
+/// Pulls of one owner before it is left to anti-entropy.
+const PULLS_MAX: u32 = 6;
 
 #[derive(Debug)]
 struct Behind {
     due: Instant,
     teller: SocketAddr,
+    tries: u32,
+    /// Others are to be told once we have caught up, and so can answer them.
+    announce: bool,
 }
 
 pub(crate) struct Repair {
@@ -32,7 +41,10 @@ pub(crate) struct Repair {
     differs_since: Option<Instant>,
     pub(crate) last_difference: Option<Instant>,
     not_before: Instant,
-    fruitless: u32,
+    /// Our root and a peer's between which there was nothing to learn for us.
+    fruitless: VecDeque<(Digest, Digest, Instant)>,
+    /// The roots that the exchange under way began with.
+    roots: (Digest, Digest),
     next_id: u32,
     pub(crate) rounds: u64,
 }
@@ -46,7 +58,8 @@ impl Repair {
             differs_since: None,
             last_difference: None,
             not_before: Instant::START,
-            fruitless: 0,
+            fruitless: VecDeque::new(),
+            roots: (Digest(0), Digest(0)),
             next_id: first_id,
             rounds: 0,
         }
@@ -65,41 +78,57 @@ impl Repair {
         }
     }
 
-    /// A peer's root digest, and whether it is ours.
-    pub(crate) fn on_root(&mut self, peer: SocketAddr, same: bool, config: &Config, now: Instant) {
-        if same {
+    /// A peer's root digest, beside ours.
+    pub(crate) fn on_root(
+        &mut self,
+        peer: SocketAddr,
+        theirs: Digest,
+        ours: Digest,
+        config: &Config,
+        now: Instant,
+    ) {
+        if ours == theirs {
             self.differs_since = None;
-            self.fruitless = 0;
             return;
         }
         self.last_difference = Some(now);
         let since = *self.differs_since.get_or_insert(now);
-        let busy = self.exchanges.iter().any(|x| !x.is_done());
-        if now.since(since) >= config.sync_after && now >= self.not_before && !busy {
-            self.start(|id| Exchange::repair(peer, id));
+        let busy = self.exchanges.iter().any(|x| x.full);
+        let in_vain = |(a, b, at): &(Digest, Digest, Instant)| {
+            (*a, *b) == (ours, theirs) && now.since(*at) < FRUITLESS_FOR
+        };
+        if now.since(since) < config.sync_after
+            || now < self.not_before
+            || busy
+            || self.fruitless.iter().any(in_vain)
+        {
+            return;
+        }
+        self.roots = (ours, theirs);
+        if self.start(|id| Exchange::repair(peer, id, false)) {
             self.rounds += 1;
         }
     }
 
-    /// Pulls everything from `peer`: a join, or a meeting after a partition.
-    pub(crate) fn begin(&mut self, peer: SocketAddr, joining: bool) {
-        if self.exchanges.iter().any(|x| x.peer == peer) {
-            return;
-        }
-        if joining {
-            self.start(|id| Exchange::join(peer, id));
-        } else {
-            self.start(|id| Exchange::repair(peer, id));
+    /// Compares everything with `peer`: a join, or a meeting after a partition. Says whether it
+    /// could be begun.
+    pub(crate) fn begin(&mut self, peer: SocketAddr, joining: bool) -> bool {
+        if let Some(x) = self.exchanges.iter_mut().find(|x| x.peer == peer) {
+            x.make_full(joining);
+            return true;
         }
         self.rounds += 1;
+        self.start(|id| Exchange::repair(peer, id, joining))
     }
 
-    fn start(&mut self, make: impl FnOnce(u32) -> Exchange) {
-        if self.exchanges.len() < EXCHANGES_MAX {
+    fn start(&mut self, make: impl FnOnce(u32) -> Exchange) -> bool {
+        let room = self.exchanges.len() < EXCHANGES_MAX;
+        if room {
             self.exchanges.push(make(self.next_id));
             // Leaves each exchange a range of numbers of its own.
             self.next_id = self.next_id.wrapping_add(1 << 20);
         }
+        room
     }
 
     /// `teller` knows more of `owner` than we do. What is merely out of order comes by itself.
@@ -108,34 +137,57 @@ impl Repair {
             return;
         }
         let due = if at_once { now } else { now + GAP_PATIENCE };
-        let entry = self.behind.entry(owner).or_insert(Behind { due, teller });
+        let entry = self.behind.entry(owner).or_insert(Behind { due, teller, tries: 0, announce: false });
         entry.due = entry.due.min(due);
         entry.teller = teller;
     }
 
-    pub(crate) fn caught_up(&mut self, owner: NodeKey) {
-        self.behind.remove(&owner);
+    /// Whoever is told of `owner` next asks us: tell it when there is something to be had.
+    pub(crate) fn announce_later(&mut self, owner: NodeKey) {
+        if let Some(behind) = self.behind.get_mut(&owner) {
+            behind.announce = true;
+        }
     }
 
-    /// Turns owners that are still behind into pulls. `want` says what is missing, if anything.
-    pub(crate) fn pull_behind(&mut self, now: Instant, want: impl Fn(NodeKey) -> Option<Want>) {
+    /// Nothing of `owner` is missing any more; says whether others are to be told.
+    pub(crate) fn caught_up(&mut self, owner: NodeKey) -> bool {
+        self.behind.remove(&owner).is_some_and(|b| b.announce)
+    }
+
+    /// Turns owners that are still behind into pulls. `want` says what is missing, if anything;
+    /// `other` names somebody else to ask when who told us could not help.
+    pub(crate) fn pull_behind(
+        &mut self,
+        now: Instant,
+        want: impl Fn(NodeKey) -> Option<Want>,
+        mut other: impl FnMut() -> Option<SocketAddr>,
+    ) {
         let due: Vec<NodeKey> = self.behind.iter().filter(|(_, b)| b.due <= now).map(|(k, _)| *k).collect();
         for owner in due {
-            let Some(teller) = self.behind.get(&owner).map(|b| b.teller) else { continue };
-            let Some(want) = want(owner) else {
+            let want = want(owner);
+            let Some(behind) = self.behind.get_mut(&owner) else { continue };
+            let Some(want) = want.filter(|_| behind.tries < PULLS_MAX) else {
                 self.behind.remove(&owner);
                 continue;
             };
-            if !self.exchanges.iter().any(|x| x.peer == teller) {
-                if self.exchanges.len() >= EXCHANGES_MAX {
-                    continue;
-                }
-                self.start(|id| Exchange::targeted(teller, id));
+            if behind.tries > 0
+                && let Some(addr) = other()
+            {
+                behind.teller = addr;
+            }
+            let teller = behind.teller;
+            let known = self.exchanges.iter().any(|x| x.peer == teller);
+            if !known && !self.start(|id| Exchange::targeted(teller, id)) {
+                // Its turn comes when an exchange has ended.
+                continue;
+            }
+            if let Some(behind) = self.behind.get_mut(&owner) {
+                behind.due = now + PULL_AGAIN * (1 << behind.tries);
+                behind.tries += 1;
             }
             if let Some(x) = self.exchanges.iter_mut().find(|x| x.peer == teller) {
                 x.want(want);
             }
-            self.behind.remove(&owner);
         }
     }
 
@@ -154,9 +206,15 @@ impl Repair {
         self.exchanges = running;
         let ended: Vec<Exchange> = ended;
         for x in &ended {
-            self.differs_since = None;
-            self.fruitless = if x.useful { 0 } else { (self.fruitless + 1).min(BACKOFF_MAX) };
-            self.not_before = now + config.sync_after * (1 << self.fruitless);
+            if !x.full {
+                continue;
+            }
+            self.not_before = now + config.sync_after;
+            // One that broke off says nothing about what there is to learn.
+            if !x.useful && !x.has_failed() {
+                self.fruitless.truncate(FRUITLESS_MAX - 1);
+                self.fruitless.push_front((self.roots.0, self.roots.1, now));
+            }
         }
         ended
     }

@@ -1,0 +1,168 @@
+//! The service table: everywhere, soon, the same, and cheap.
+
+use crate::{
+    converge, deregister, each_seed, ms, no_false_failures, register, secs, sent, settled, stays_converged,
+};
+use shoal::model::{CheckId, CheckStatus, LocalCommand, LocalError};
+use shoal::sim::scenario::{service, service_without_check};
+use shoal::sim::{Conditions, HostId, Load, LoadKind, World};
+
+fn update(id: &str, status: CheckStatus, output: &str) -> LocalCommand {
+    let id = CheckId::new(id).expect("a valid id");
+    LocalCommand::UpdateCheck { id, status, output: output.to_owned() }
+}
+
+#[test]
+fn every_record_reaches_every_node_whatever_is_lost() {
+    each_seed(3, |seed| {
+        for loss in [0.0, 0.05, 0.2] {
+            for count in [2, 3, 5, 10, 50] {
+                let name = "catalog::every_record_reaches_every_node";
+                let (mut world, hosts) = settled(name, seed, count, 2, Conditions::with_loss(loss));
+                world.run_for(secs(5));
+                world.reset_metrics();
+                for (host, number) in hosts.iter().zip(0..) {
+                    world.command(*host, &register(&format!("extra-{number}"))).expect("accepted");
+                    world.command(*host, &deregister("web-0")).expect("accepted");
+                }
+                let took = converge(&mut world, if loss > 0.1 { secs(10) } else { secs(3) });
+                println!("n={count} loss={loss}: everything everywhere after {took:?}");
+                world.run_for(secs(30));
+                if loss < 0.1 {
+                    stays_converged(&mut world, secs(10));
+                    no_false_failures(&world);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_registration_is_everywhere_in_milliseconds() {
+    each_seed(5, |seed| {
+        let name = "catalog::a_registration_is_everywhere";
+        let (mut world, hosts) = settled(name, seed, 50, 1, Conditions::default());
+        world.run_for(secs(5));
+        world.reset_metrics();
+        world.command(hosts[7], &register("new")).expect("accepted");
+        converge(&mut world, ms(500));
+        let p99 = world.metrics().propagation.quantile(0.99);
+        println!("p50 {:?} p99 {p99:?}", world.metrics().propagation.quantile(0.5));
+        assert!(p99 < ms(200), "{p99:?}\nreplay: {}", world.replay());
+    });
+}
+
+#[test]
+fn a_record_of_16_kib_reaches_everyone() {
+    each_seed(3, |seed| {
+        for loss in [0.0, 0.05, 0.2] {
+            let name = "catalog::a_record_of_16_kib";
+            let (mut world, hosts) = settled(name, seed, 5, 1, Conditions::with_loss(loss));
+            let mut big = service_without_check("big", "big");
+            big.service.meta.insert("filler".to_owned(), "x".repeat(15_900));
+            let command = |definition| LocalCommand::RegisterService {
+                definition: Box::new(definition),
+                replace_existing_checks: false,
+            };
+            world.command(hosts[2], &command(big.clone())).expect("under the limit");
+            converge(&mut world, secs(10));
+            big.service.meta.insert("more".to_owned(), "x".repeat(600));
+            let refused = world.command(hosts[2], &command(big)).expect_err("over the limit");
+            assert!(matches!(refused, LocalError::RecordTooLarge { .. }), "{refused}");
+            world.verify();
+        }
+    });
+}
+
+#[test]
+fn heartbeats_and_repeated_registrations_send_nothing() {
+    each_seed(3, |seed| {
+        let quiet = |load: bool| {
+            let name = "catalog::heartbeats";
+            let (mut world, hosts) = settled(name, seed, 5, 2, Conditions::default());
+            world.run_for(secs(10));
+            let before = sent(&world);
+            for _ in 0..30 {
+                world.run_for(secs(1));
+                if load {
+                    for host in &hosts {
+                        let beat =
+                            update("service:web-0", CheckStatus::Passing, &format!("at {:?}", world.now()));
+                        world.command(*host, &beat).expect("accepted");
+                        let again = service("web-1", "web");
+                        let command = LocalCommand::RegisterService {
+                            definition: Box::new(again),
+                            replace_existing_checks: false,
+                        };
+                        world.command(*host, &command).expect("accepted");
+                    }
+                }
+            }
+            stays_converged(&mut world, ms(100));
+            sent(&world) - before
+        };
+        assert_eq!(quiet(false), quiet(true));
+    });
+}
+
+#[test]
+fn a_missing_heartbeat_turns_a_check_critical_everywhere() {
+    each_seed(3, |seed| {
+        let name = "catalog::a_missing_heartbeat";
+        let (mut world, hosts) = settled(name, seed, 5, 1, Conditions::default());
+        let mut short = service("short", "short");
+        short.checks[0].kind = shoal::model::CheckKind::Ttl { ttl: secs(2) };
+        short.checks[0].deregister_critical_after = Some(secs(60));
+        let command =
+            LocalCommand::RegisterService { definition: Box::new(short), replace_existing_checks: false };
+        world.command(hosts[3], &command).expect("accepted");
+        converge(&mut world, secs(1));
+        world.run_for(secs(2));
+        converge(&mut world, secs(1));
+        assert_eq!(status(&world, hosts[0], hosts[3], "service:short"), Some(CheckStatus::Critical));
+        world.command(hosts[3], &update("service:short", CheckStatus::Passing, "back")).expect("accepted");
+        converge(&mut world, secs(1));
+        assert_eq!(status(&world, hosts[0], hosts[3], "service:short"), Some(CheckStatus::Passing));
+        world.run_for(secs(70));
+        converge(&mut world, secs(1));
+        assert_eq!(status(&world, hosts[0], hosts[3], "service:short"), None);
+    });
+}
+
+fn status(world: &World, observer: HostId, owner: HostId, check: &str) -> Option<CheckStatus> {
+    let key = shoal::model::EntryKey::Check(CheckId::new(check).expect("a valid id"));
+    match world.agent(observer)?.entry(world.name_of(owner).key(), &key)? {
+        (_, _, shoal::model::Entry::Check(record)) => Some(record.status),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_flood_of_changes_does_not_disturb_membership() {
+    each_seed(3, |seed| {
+        let name = "catalog::a_flood_of_changes";
+        let (mut world, hosts) = settled(name, seed, 10, 4, Conditions::default());
+        world.run_for(secs(5));
+        for kind in [LoadKind::Register, LoadKind::Flap, LoadKind::Change, LoadKind::Tags] {
+            world.load(Load { hosts: hosts.clone(), kind, every: ms(2), lasts: secs(10) });
+        }
+        world.run_for(secs(10));
+        converge(&mut world, secs(5));
+        no_false_failures(&world);
+        assert_eq!(world.refused_commands(), 0);
+        stays_converged(&mut world, secs(5));
+    });
+}
+
+#[test]
+fn digests_agree_once_all_is_said() {
+    each_seed(3, |seed| {
+        let name = "catalog::digests_agree";
+        let (mut world, hosts) = settled(name, seed, 10, 2, Conditions::with_loss(0.05));
+        world.load(Load { hosts, kind: LoadKind::Register, every: ms(50), lasts: secs(5) });
+        world.run_for(secs(5));
+        converge(&mut world, secs(5));
+        world.run_for(secs(10));
+        assert!(world.digests_agree(), "replay: {}", world.replay());
+    });
+}

@@ -1,0 +1,62 @@
+//! A world without an operating system: virtual time, a network with faults, many agents, and a
+//! judge.
+//!
+//! ```text
+//!   scenario, swarm      who does what when, and what is expected          (from a seed)
+//!        |
+//!      world             hosts with disks and operators; faults; load
+//!        |     \
+//!      engine   oracle   virtual time and sockets  |  invariants, model, figures
+//!        |
+//!      network           latency, loss, partitions
+//! ```
+//!
+//! Runs the very [`core::Agent`](crate::core::Agent) that ships. Owns everything around it that a
+//! host would give it. Never reads a clock, a file or the system's randomness: the same seed gives
+//! the same run, bit for bit, and [`World::trace_hash`] proves it.
+
+mod engine;
+mod network;
+mod node;
+mod oracle;
+mod process;
+mod queue;
+mod reference;
+pub mod scenario;
+pub mod seed;
+mod swarm;
+mod trace;
+mod world;
+
+pub use network::{Conditions, Impairment, ImpairmentId, Latency, Links};
+pub use node::{Contact, NodeSpec};
+pub use oracle::{Departure, Difference, Distribution, FalseFailure, Metrics};
+pub use scenario::{Expectation, Load, LoadKind, Report, Scenario};
+pub use swarm::swarm;
+pub use world::{Action, World};
+
+/// A machine of the world, by number; at most one agent runs on it at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub usize);
+
+impl HostId {
+    /// Its number, from 0.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// What went through one host's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Datagrams handed to the network.
+    pub datagrams_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Datagrams that reached the agent.
+    pub datagrams_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Datagrams that found the socket full while the process was paused.
+    pub datagrams_overflowed: u64,
+}

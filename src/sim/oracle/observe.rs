@@ -1,0 +1,183 @@
+//! What agents tell, event by event: invariants are checked here, figures taken, and the tables of
+//! who shows what kept up.
+
+use super::catalog::Arrival;
+use super::members::Seen;
+use super::{FalseFailure, Fate, Oracle, OwnerIx, content};
+use crate::core::{Agent, Event};
+use crate::model::{Entry, EntryKey, Instant, Member, MemberStatus, NodeKey};
+use crate::sim::HostId;
+
+impl Oracle {
+    /// An agent told of a change. `healthy` says whether an observer and a subject could reach
+    /// each other for long enough that a verdict of failure is wrong.
+    pub(crate) fn observe(
+        &mut self,
+        host: HostId,
+        agent: &Agent,
+        event: &Event,
+        now: Instant,
+        healthy: &dyn Fn(HostId, HostId) -> bool,
+    ) -> Result<(), String> {
+        match event {
+            Event::MemberChanged(key) | Event::MemberRemoved(key) => {
+                self.follow_generation(host, agent, now)?;
+                self.member_seen(host, agent, *key, agent.member(*key).as_ref(), now, healthy)
+            }
+            Event::EntryChanged(owner, key) => self.entry_seen(host, agent, *owner, key, now),
+            Event::GenerationRaised(_) => self.follow_generation(host, agent, now),
+            Event::LocalChanged
+            | Event::Joined { .. }
+            | Event::JoinRetried { .. }
+            | Event::NameTaken { .. }
+            | Event::Left { .. } => Ok(()),
+        }
+    }
+
+    /// The agent may have raised its own generation; then everything it owns was written anew.
+    fn follow_generation(&mut self, host: HostId, agent: &Agent, now: Instant) -> Result<(), String> {
+        let owner = self.observers[host.index()].0;
+        let o = &mut self.owners[owner.0];
+        let generation = agent.identity().generation;
+        if !o.generations.insert(generation) {
+            return Ok(());
+        }
+        if o.holder == Some(host) {
+            o.generation = generation;
+        }
+        let key = o.key;
+        for entry in self.own_keys(agent, key) {
+            self.entry_seen(host, agent, key, &entry, now)?;
+        }
+        self.settle(owner);
+        Ok(())
+    }
+
+    pub(super) fn member_seen(
+        &mut self,
+        host: HostId,
+        agent: &Agent,
+        key: NodeKey,
+        member: Option<&Member>,
+        now: Instant,
+        healthy: &dyn Fn(HostId, HostId) -> bool,
+    ) -> Result<(), String> {
+        let Some(&owner) = self.by_key.get(&key) else {
+            return Err(format!("shows a member {key:?} that never was"));
+        };
+        let column = host.index();
+        let (before, seen) = (self.members.seen(owner, column), Seen::from(member));
+        let o = &self.owners[owner.0];
+        if seen.status.is_some() && !o.generations.contains(&seen.generation) {
+            return Err(format!("shows run {} of {}, which never was", seen.generation.0, o.name));
+        }
+        if before.status.is_some()
+            && seen.status.is_some()
+            && seen.generation < before.generation
+            && !o.contested
+        {
+            return Err(format!(
+                "went back from run {} of {} to {}",
+                before.generation.0, o.name, seen.generation.0
+            ));
+        }
+        self.members.set_seen(owner, column, seen);
+        if before == seen {
+            return Ok(());
+        }
+        self.metrics.status_changes += u64::from(before.status != seen.status);
+        let current = seen.generation == o.generation;
+        let own = key == agent.identity().name.key();
+        match (seen.status, o.fate) {
+            (Some(MemberStatus::Failed), Fate::Live(subject))
+                if current && !own && healthy(host, subject) =>
+            {
+                self.metrics.false_failures.push(FalseFailure { at: now, observer: host, subject });
+            }
+            (Some(MemberStatus::Left), Fate::Live(_)) if current && !own && !o.contested && !o.forced => {
+                return Err(format!("shows {} as left, which never said so", o.name));
+            }
+            (Some(MemberStatus::Failed), Fate::Crashed) if current => self.known(owner, now),
+            (None | Some(MemberStatus::Left), Fate::Left)
+                if before.status.is_some_and(MemberStatus::is_live) =>
+            {
+                self.known(owner, now);
+            }
+            _ => {}
+        }
+        let o = &self.owners[owner.0];
+        if o.fate == Fate::Crashed && current && before.generation != seen.generation {
+            self.members.set_fate(owner, o.fate, o.generation);
+        }
+        Ok(())
+    }
+
+    fn known(&mut self, owner: OwnerIx, now: Instant) {
+        if let Some(number) = self.owners[owner.0].departure {
+            let departure = &mut self.metrics.departures[number];
+            if departure.known_after.len() < departure.observers {
+                departure.known_after.add(now.since(departure.at));
+            }
+        }
+    }
+
+    pub(super) fn entry_seen(
+        &mut self,
+        host: HostId,
+        agent: &Agent,
+        owner_key: NodeKey,
+        key: &EntryKey,
+        now: Instant,
+    ) -> Result<(), String> {
+        let Some(&owner) = self.by_key.get(&owner_key) else {
+            return Err(format!("shows {key:?} of {owner_key:?}, which never was"));
+        };
+        let column = host.index();
+        let own = owner == self.observers[column].0;
+        let arrival = match agent.entry(owner_key, key) {
+            Some((generation, version, entry)) => {
+                let mut left = false;
+                if let Entry::Node(record) = &entry {
+                    left = record.left;
+                    if record.name.key() != owner_key {
+                        return Err(format!("shows the record of {} under the key of another", record.name));
+                    }
+                }
+                let content = content::hash(&entry);
+                if own {
+                    self.catalog.written(owner, key, column, (generation, version), content, now)?;
+                    if left {
+                        self.catalog.deleted_all(owner, column, now);
+                    }
+                }
+                let o = &self.owners[owner.0];
+                let arrival =
+                    self.catalog.shown(owner, key, column, (generation, version), content, !o.contested);
+                match arrival {
+                    Err(what) if !o.forced => return Err(format!("{key:?} of {}: {what}", o.name)),
+                    Err(_) => None,
+                    Ok(arrival) => arrival,
+                }
+            }
+            None => {
+                if own {
+                    self.catalog.deleted(owner, key, column, now);
+                }
+                self.catalog.absent(owner, key, column)
+            }
+        };
+        let fate = self.owners[owner.0].fate;
+        if own || (fate == Fate::Crashed && self.catalog.is_wrong(owner, key, column)) {
+            self.catalog.set_fate_of(owner, key, fate);
+        }
+        if let Some(Arrival { written }) = arrival
+            && !own
+            && matches!(fate, Fate::Live(_))
+            && self.observers[column].1 <= written
+            && self.members.is_counted(column)
+        {
+            self.metrics.propagation.add(now.since(written));
+        }
+        Ok(())
+    }
+}

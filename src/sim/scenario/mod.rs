@@ -1,0 +1,247 @@
+//! A scenario as a value: nodes, network, a timeline, and what is expected.
+//!
+//! Built by hand in tests, by [`swarm`](super::swarm()) from a seed; made of plain values, so that
+//! a file can fill it too. Running it gives a [`Report`]; broken invariants end the run, unmet
+//! expectations are listed.
+
+mod expect;
+
+pub use expect::{Expectation, Report};
+
+use super::HostId;
+use super::network::Conditions;
+use super::node::{Contact, NodeSpec};
+use super::world::{Action, World};
+use crate::core::Config;
+use crate::model::{Instant, ServiceDefinition};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a load does at each firing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadKind {
+    /// Registers another instance; deregisters one where there are many.
+    Register,
+    /// Deregisters an instance.
+    Deregister,
+    /// Turns a check from passing to critical or back.
+    Flap,
+    /// Repeats a check's status; nothing may be sent for it.
+    Heartbeat,
+    /// Registers an instance again with another tag.
+    Change,
+    /// Gives the node other tags.
+    Tags,
+}
+
+/// A stream of commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// Whose operators; one is drawn each time.
+    pub hosts: Vec<HostId>,
+    /// What they do.
+    pub kind: LoadKind,
+    /// Mean time between two commands.
+    pub every: Duration,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+/// What is run, with what seed it may be.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    name: String,
+    conditions: Conditions,
+    nodes: Vec<NodeSpec>,
+    timeline: Vec<(Duration, Action)>,
+    calm: Option<Duration>,
+    lasts: Duration,
+    expectations: Vec<Expectation>,
+}
+
+impl Scenario {
+    /// A scenario without nodes that lasts a minute. `name` is the test that replays it.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            conditions: Conditions::default(),
+            nodes: Vec::new(),
+            timeline: Vec::new(),
+            calm: None,
+            lasts: Duration::from_secs(60),
+            expectations: Vec::new(),
+        }
+    }
+
+    /// What holds for the network until the timeline says otherwise.
+    #[must_use]
+    pub fn conditions(mut self, conditions: Conditions) -> Self {
+        self.conditions = conditions;
+        self
+    }
+
+    /// One more node, which nothing starts yet.
+    #[must_use]
+    pub fn node(mut self, spec: NodeSpec) -> Self {
+        self.nodes.push(spec);
+        self
+    }
+
+    /// `count` nodes `n0`, `n1`, ... that join the first one and are started `apart` from each
+    /// other.
+    #[must_use]
+    pub fn nodes(mut self, count: usize, config: &Config, apart: Duration) -> Self {
+        for spec in cluster(count, config) {
+            let number = self.nodes.len();
+            self.timeline
+                .push((apart * u32::try_from(number).unwrap_or(u32::MAX), Action::Start(HostId(number))));
+            self.nodes.push(spec);
+        }
+        self
+    }
+
+    /// Each node so far is started with `count` instances, `<service>-<number>`, with a TTL check
+    /// of an hour.
+    #[must_use]
+    pub fn services_each(mut self, count: usize) -> Self {
+        for node in &mut self.nodes {
+            node.services = (0..count).map(|i| service(&format!("web-{i}"), "web")).collect();
+        }
+        self
+    }
+
+    /// `action` happens at this time.
+    #[must_use]
+    pub fn at(mut self, time: Duration, action: Action) -> Self {
+        self.timeline.push((time, action));
+        self
+    }
+
+    /// From this time on no fault is active; convergence is counted from here. Without it, from
+    /// the last thing in the timeline.
+    #[must_use]
+    pub fn calm_from(mut self, time: Duration) -> Self {
+        self.calm = Some(time);
+        self
+    }
+
+    /// How long it lasts in all (longer if an expectation waits for longer).
+    #[must_use]
+    pub fn lasts(mut self, time: Duration) -> Self {
+        self.lasts = time;
+        self
+    }
+
+    /// One more expectation.
+    #[must_use]
+    pub fn expect(mut self, expectation: Expectation) -> Self {
+        self.expectations.push(expectation);
+        self
+    }
+
+    /// The nodes so far.
+    pub const fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// No nodes yet?
+    pub const fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Runs it.
+    ///
+    /// # Panics
+    /// When an invariant breaks.
+    pub fn run(&self, seed: u64) -> Report {
+        let mut world = World::new(&self.name, seed, self.conditions.clone());
+        for spec in &self.nodes {
+            world.add_host(spec.clone());
+        }
+        for (time, action) in &self.timeline {
+            world.at(Instant::START + *time, action.clone());
+        }
+        let last = self.timeline.iter().map(|(time, _)| *time).max().unwrap_or_default();
+        let calm = self.calm.unwrap_or(last);
+        world.run_until(Instant::START + calm);
+        let patience = self.expectations.iter().filter_map(Expectation::patience).max().unwrap_or_default();
+        let converged = world.run_until_converged(patience.max(self.lasts.saturating_sub(calm)));
+        world.run_until(Instant::START + self.lasts);
+        if converged.is_ok() && world.converged().is_ok() {
+            world.verify();
+        }
+        Report::new(&world, converged, &self.expectations)
+    }
+}
+
+/// Specs of `count` nodes `n0`, `n1`, ... that join the first one (and the first the second, so
+/// that it finds the others again after a restart).
+pub fn cluster(count: usize, config: &Config) -> Vec<NodeSpec> {
+    let spec = |number: usize| {
+        let contact = HostId(usize::from(number == 0));
+        let join = if count > 1 { vec![Contact::Host(contact)] } else { Vec::new() };
+        NodeSpec { config: config.clone(), join, ..NodeSpec::named(&format!("n{number}")) }
+    };
+    (0..count).map(spec).collect()
+}
+
+/// An instance of service `name` with a passing TTL check `service:<id>` of an hour.
+///
+/// # Panics
+/// If `id` or `name` are not valid.
+pub fn service(id: &str, name: &str) -> ServiceDefinition {
+    super::world::instance(id, name, Some(Duration::from_secs(3_600)))
+}
+
+/// The same without a check.
+///
+/// # Panics
+/// If `id` or `name` are not valid.
+pub fn service_without_check(id: &str, name: &str) -> ServiceDefinition {
+    super::world::instance(id, name, None)
+}
+
+impl World {
+    /// Adds `count` nodes `n0`, `n1`, ... with `services` instances each and starts them `apart`
+    /// from each other, each joining three of those before it; gives them until `within` after the
+    /// last start to know each other.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn grow(
+        &mut self,
+        count: usize,
+        config: &Config,
+        services: usize,
+        apart: Duration,
+        within: Duration,
+    ) -> Vec<HostId> {
+        let first = self.hosts().len();
+        let mut grown = Vec::new();
+        for number in first..first + count {
+            // Spread over those before it, so that no single one has to serve everybody.
+            let known = [0, number / 2, number.saturating_sub(1)];
+            let contacts: std::collections::BTreeSet<usize> =
+                known.into_iter().filter(|k| *k < number).collect();
+            let host = self.add_host(NodeSpec {
+                config: config.clone(),
+                join: contacts.into_iter().map(|k| Contact::Host(HostId(k))).collect(),
+                services: (0..services)
+                    .map(|i| service_without_check(&format!("s{i}"), &format!("s{i}")))
+                    .collect(),
+                tags: BTreeMap::new(),
+                ..NodeSpec::named(&format!("n{number}"))
+            });
+            self.start(host);
+            grown.push(host);
+            self.run_for(apart);
+        }
+        if let Err(difference) = self.run_until_converged(within) {
+            panic!(
+                "{count} nodes do not know each other after {within:?}: {difference}\nreplay: {}",
+                self.replay()
+            );
+        }
+        grown
+    }
+}

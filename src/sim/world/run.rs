@@ -1,0 +1,228 @@
+//! Letting time pass, and what is looked at after every step.
+
+use super::{EXCUSED_AFTER_FAULT, Plan, World};
+use crate::core::{Agent, Event};
+use crate::model::Instant;
+use crate::sim::engine::{Engine, Step};
+use crate::sim::node::{BOOK_INTERVAL, Life, Node};
+use crate::sim::oracle::{Difference, End};
+use crate::sim::{Action, HostId, Load};
+use std::time::Duration;
+
+impl World {
+    /// Lets this much time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now() + time);
+    }
+
+    /// Lets time pass until `until`.
+    pub fn run_until(&mut self, until: Instant) {
+        while self.step(until) {}
+    }
+
+    /// Lets time pass until every live agent shows what it should, and says how long that took.
+    /// The error says what is still wrong after `within`.
+    pub fn run_until_converged(&mut self, within: Duration) -> Result<Duration, Difference> {
+        let began = self.now();
+        let until = began + within;
+        while !self.oracle.is_settled() {
+            if !self.step(until) {
+                return self.converged().map(|()| within);
+            }
+        }
+        Ok(self.now().since(began))
+    }
+
+    /// Does every live agent show what it should of every node and entry? Costs nothing when it
+    /// does. Nodes that are paused demand nothing and nothing is demanded of them; links are not
+    /// looked at, so ask only when no link is cut.
+    pub fn converged(&self) -> Result<(), Difference> {
+        self.oracle.difference().map_or(Ok(()), Err)
+    }
+
+    /// Do the digests of all live agents' catalogs agree, so that nothing is left to repair?
+    pub fn digests_agree(&self) -> bool {
+        let mut digests =
+            self.hosts().filter(|h| self.is_live(*h)).filter_map(|h| Some(self.agent(h)?.root_digest()));
+        let first = digests.next();
+        digests.all(|d| Some(d) == first)
+    }
+
+    /// Reads all tables of all live agents and compares them with what they told and with the
+    /// model. Costs as much as there is to read.
+    ///
+    /// # Panics
+    /// If anything differs.
+    pub fn verify(&mut self) {
+        for host in self.hosts() {
+            if !self.is_live(host) {
+                continue;
+            }
+            if let Some(Err(what)) = self.agent(host).map(|agent| self.oracle.verify(host, agent)) {
+                self.violated(host, &what);
+            }
+            self.compare(host);
+        }
+    }
+
+    /// Does something at `at`.
+    pub fn at(&mut self, at: Instant, action: Action) {
+        self.plan(at, Plan::Act(action));
+    }
+
+    /// Starts a load now.
+    pub fn load(&mut self, load: Load) {
+        let number = self.loads.len();
+        let running = super::load::RunningLoad::new(self.seed, number, load);
+        self.loads.push(running);
+        self.plan(self.now(), Plan::Load(number));
+    }
+
+    pub(super) fn plan(&mut self, at: Instant, plan: Plan) {
+        self.planned += 1;
+        self.plans.insert(self.planned, plan);
+        self.engine.plan(at, self.planned);
+    }
+
+    /// Does the next thing; `false` once nothing is left to do until `until`.
+    fn step(&mut self, until: Instant) -> bool {
+        let Some(step) = self.engine.step(until) else { return false };
+        if let Some((host, what)) = self.engine.complaint.take() {
+            self.violated(host, &what);
+        }
+        match step {
+            Step::Input(_) => self.absorb(),
+            Step::Woken(host) => {
+                self.absorb();
+                self.after_wake(host);
+            }
+            Step::Plan(number) => match self.plans.remove(&number) {
+                Some(Plan::Act(action)) => self.act(&action),
+                Some(Plan::Load(load)) => self.fire(load),
+                Some(Plan::Reap(host, generation)) => self.oracle.reaped(host, generation),
+                None => {}
+            },
+            Step::Nothing => {}
+        }
+        true
+    }
+
+    /// Shows the oracle what agents told, and does what their shells would do about it.
+    pub(super) fn absorb(&mut self) {
+        if self.engine.told.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let mut told = std::mem::take(&mut self.engine.told);
+        for (host, event) in told.drain(..) {
+            let Some(agent) = self.engine.host(host).process.as_ref() else { continue };
+            let healthy = |observer, subject| {
+                is_healthy(&self.engine, &self.nodes, self.excused_until, observer, subject)
+            };
+            if let Err(what) = self.oracle.observe(host, agent, &event, now, &healthy) {
+                self.violated(host, &what);
+            }
+            self.serve(host, &event);
+        }
+        if self.engine.told.is_empty() {
+            self.engine.told = told;
+        }
+    }
+
+    fn serve(&mut self, host: HostId, event: &Event) {
+        let now = self.now();
+        let started = self.engine.host(host).started;
+        let Some(agent) = self.engine.host(host).process.as_ref() else { return };
+        let node = &mut self.nodes[host.index()];
+        match event {
+            Event::LocalChanged => {
+                node.disk.local = agent.local().clone();
+                node.reference.expire(now);
+                self.compare(host);
+            }
+            Event::GenerationRaised(generation) => node.disk.generation = Some(*generation),
+            Event::Joined { .. } => {
+                node.joined_after.get_or_insert(now.since(started));
+                node.disk.book = agent.address_book();
+            }
+            Event::MemberChanged(_) | Event::MemberRemoved(_) => node.book_dirty = true,
+            Event::Left { acknowledged_by } => {
+                node.left_acknowledged_by = Some(*acknowledged_by);
+                self.end(host, End::Left);
+            }
+            Event::NameTaken { .. } => {
+                node.name_taken = true;
+                self.end(host, End::NameTaken);
+            }
+            Event::EntryChanged(..) | Event::JoinRetried { .. } => {}
+        }
+    }
+
+    fn after_wake(&mut self, host: HostId) {
+        let now = self.now();
+        let Some(agent) = self.engine.host(host).process.as_ref() else { return };
+        let waiting = agent.stats().rumours_waiting;
+        let max = agent.config().max_rumours;
+        if waiting > max {
+            self.violated(host, &format!("{waiting} rumours wait: want at most {max}"));
+        }
+        let node = &mut self.nodes[host.index()];
+        if node.book_dirty && now.since(node.book_saved) >= BOOK_INTERVAL {
+            node.book_dirty = false;
+            node.book_saved = now;
+            node.disk.book = agent.address_book();
+        }
+    }
+
+    /// Compares the agent's own registrations with the plain model.
+    pub(super) fn compare(&self, host: HostId) {
+        let node = self.node(host);
+        if let Some(agent) = self.agent(host)
+            && self.is_live(host)
+            && let Err(what) = node.reference.compare(agent)
+        {
+            self.violated(host, &what);
+        }
+    }
+
+    /// Ends the run.
+    pub(super) fn violated(&self, host: HostId, what: &str) -> ! {
+        panic!(
+            "{name} at {time:?}: {node} ({host:?}) {what}\nreplay: SIM_SEED={seed} cargo test --test simulations {name}",
+            name = self.name,
+            time = self.now().since_start(),
+            node = self.name_of(host),
+            seed = self.seed,
+        );
+    }
+
+    /// The line that replays this run.
+    pub fn replay(&self) -> String {
+        format!("SIM_SEED={} cargo test --test simulations {}", self.seed, self.name)
+    }
+
+    /// For as long after a fault are verdicts made under it excused.
+    pub const fn excused_after_fault() -> Duration {
+        EXCUSED_AFTER_FAULT
+    }
+}
+
+/// Could these two reach each other for so long that a verdict of failure is wrong?
+fn is_healthy(
+    engine: &Engine<Agent>,
+    nodes: &[Node],
+    excused_until: Instant,
+    observer: HostId,
+    subject: HostId,
+) -> bool {
+    let now = engine.now();
+    let fit = |h: HostId| {
+        let node = &nodes[h.index()];
+        node.life == Life::Running && !engine.host(h).is_paused() && node.excused_until <= now
+    };
+    excused_until <= now
+        && fit(observer)
+        && fit(subject)
+        && !engine.network.is_cut(observer, subject)
+        && !engine.network.is_cut(subject, observer)
+}
