@@ -405,10 +405,9 @@ impl Agent {
         let mut next = [gossip, leave].into_iter().flatten().min();
         if self.phase == Phase::Running {
             let check = self.check_deadline.map(|at| (at, "check expiry"));
-            next = [next, self.swim.next_deadline(), self.join.next_deadline(), check]
-                .into_iter()
-                .flatten()
-                .min();
+            let repair = self.repair.next_deadline();
+            let parts = [next, self.swim.next_deadline(), self.join.next_deadline(), repair, check];
+            next = parts.into_iter().flatten().min();
         }
         next
     }

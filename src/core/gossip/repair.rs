@@ -17,6 +17,8 @@ const EXCHANGES_MAX: usize = 16;
 const BEHIND_MAX: usize = 4_096;
 /// Pairs of roots that are remembered for having led to nothing.
 const FRUITLESS_MAX: usize = 16;
+/// A table that keeps changing is compared after this many times `sync_after`.
+const RESTLESS_FACTOR: u32 = 4;
 /// How long such a pair is not looked into again.
 const FRUITLESS_FOR: Duration = Duration::from_secs(20);
 /// How long a gap in an owner's writes may close by itself.
@@ -38,7 +40,9 @@ struct Behind {
 pub(crate) struct Repair {
     exchanges: Vec<Exchange>,
     behind: BTreeMap<NodeKey, Behind>,
-    differs_since: Option<Instant>,
+    own_root: Digest,
+    /// When our root was first seen to be what it is.
+    changed_at: Instant,
     pub(crate) last_difference: Option<Instant>,
     not_before: Instant,
     /// Our root and a peer's between which there was nothing to learn for us.
@@ -55,7 +59,8 @@ impl Repair {
         Self {
             exchanges: Vec::new(),
             behind: BTreeMap::new(),
-            differs_since: None,
+            own_root: Digest(0),
+            changed_at: Instant::START,
             last_difference: None,
             not_before: Instant::START,
             fruitless: VecDeque::new(),
@@ -87,21 +92,24 @@ impl Repair {
         config: &Config,
         now: Instant,
     ) {
+        if self.own_root != ours {
+            self.own_root = ours;
+            self.changed_at = now;
+        }
         if ours == theirs {
-            self.differs_since = None;
             return;
         }
         self.last_difference = Some(now);
-        let since = *self.differs_since.get_or_insert(now);
+        // What differs while something is on its way here mostly mends itself; but a table that
+        // never comes to rest must be repaired as well.
+        let at_rest = now.since(self.changed_at) >= config.sync_after;
+        let overdue = now.since(self.not_before) >= config.sync_after * RESTLESS_FACTOR;
         let busy = self.exchanges.iter().any(|x| x.full);
         let in_vain = |(a, b, at): &(Digest, Digest, Instant)| {
             (*a, *b) == (ours, theirs) && now.since(*at) < FRUITLESS_FOR
         };
-        if now.since(since) < config.sync_after
-            || now < self.not_before
-            || busy
-            || self.fruitless.iter().any(in_vain)
-        {
+        let due = (at_rest || overdue) && now >= self.not_before && !busy;
+        if !due || self.fruitless.iter().any(in_vain) {
             return;
         }
         self.roots = (ours, theirs);
