@@ -5,6 +5,7 @@
 //! tests that try several.
 
 #![allow(clippy::print_stdout, reason = "the seed is printed before it runs")]
+#![allow(clippy::disallowed_methods, reason = "large runs say how long they took")]
 
 mod catalog;
 mod faults;

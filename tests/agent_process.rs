@@ -1,5 +1,7 @@
 //! The real binary as a process: how it starts, what it refuses, how it ends and comes back.
 
+#![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
+
 #[path = "support/agent_process.rs"]
 mod support;
 

@@ -1,5 +1,7 @@
 //! Agents inside this process: what a program that embeds them relies on.
 
+#![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
+
 use shoal::agent::{AgentArgs, AgentConfig, Ended, Running, Shell, StartError, Wiring};
 use shoal::api::request::{Request, RequestError};
 use shoal::model::{

@@ -21,6 +21,7 @@ pub(super) struct Moment {
 
 impl Clock {
     /// A clock that starts now.
+    #[expect(clippy::disallowed_methods, reason = "this is where the agent's time comes from")]
     pub(super) fn start() -> Self {
         Self { origin: std::time::Instant::now() }
     }
@@ -56,6 +57,7 @@ impl Moment {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is where the agent's wall clock comes from")]
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

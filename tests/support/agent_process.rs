@@ -3,6 +3,8 @@
 //! Nothing here waits for a fixed time: everything polls until a deadline. An agent that is dropped
 //! is killed.
 
+#![allow(dead_code, reason = "each test target uses its own part")]
+
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -32,7 +34,7 @@ impl Place {
     /// The flags of an agent that has everything to itself, on a port that the system chooses.
     pub(crate) fn flags(&self, node: &str) -> Vec<String> {
         let path = |name: &str| self.path(name).display().to_string();
-        ["--node", node, "--bind", "127.0.0.1:0", "--profile", "local"]
+        ["--node", node, "--bind", "127.0.0.1:0"]
             .into_iter()
             .map(str::to_owned)
             .chain(["--socket".to_owned(), path("agent.sock"), "--data-dir".to_owned(), path("data")])
@@ -158,9 +160,12 @@ impl Agent {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().cast_signed());
-        signal::kill(pid, signal).expect("it is ours and was not waited for");
+        signal::kill(self.pid(), signal).expect("it is ours and was not waited for");
     }
 
     /// Its exit code, once it has ended by itself.
@@ -173,7 +178,8 @@ impl Agent {
 
     /// Ends it as a power failure would.
     pub(crate) fn kill(mut self) {
-        self.child.kill().expect("is killed");
+        // It may have ended already; then there is nobody to kill.
+        self.child.kill().ok();
         self.child.wait().expect("ends");
     }
 
@@ -275,10 +281,14 @@ fn unchunk(mut body: &str) -> String {
 
 /// Writes one request after which the server closes.
 pub(crate) fn write_request(stream: &mut impl Write, method: &str, target: &str, body: &str) {
+    stream.write_all(request(method, target, body).as_bytes()).expect("the request is sent");
+}
+
+/// A request as it goes over the wire.
+pub(crate) fn request(method: &str, target: &str, body: &str) -> String {
     let length = body.len();
-    let request = format!(
+    format!(
         "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).expect("the request is sent");
+    )
 }
