@@ -24,8 +24,10 @@ fn generation(agent: &Agent) -> u64 {
 }
 
 fn with(mut flags: Vec<String>, flag: &str, value: &str) -> Vec<String> {
-    let at = flags.iter().position(|f| f == flag).expect("the flag is there");
-    flags[at + 1] = value.to_owned();
+    match flags.iter().position(|f| f == flag) {
+        Some(at) => value.clone_into(&mut flags[at + 1]),
+        None => flags.extend([flag.to_owned(), value.to_owned()]),
+    }
     flags
 }
 
