@@ -340,7 +340,7 @@ type Answers = BTreeMap<String, String>;
 fn plain_answers(nodes: &BTreeMap<usize, PlainNode>) -> Answers {
     let mut answers = Answers::new();
     let mut add = |question: String, line: String| {
-        let answer = answers.entry(question).or_insert_with(String::new);
+        let answer = answers.entry(question).or_default();
         answer.push_str(&line);
         answer.push('\n');
     };

@@ -131,7 +131,7 @@ pub struct Head {
     pub generation: Generation,
     /// Its last write.
     pub version: Version,
-    /// See [`crate::core::catalog`].
+    /// Digest of the owner's live entries after that write.
     #[serde(with = "fixed64")]
     pub digest: u64,
 }

@@ -39,7 +39,7 @@ enum Plan {
     Reap(HostId, Generation),
 }
 
-/// A simulated cluster; see the [module](self).
+/// A simulated cluster.
 pub struct World {
     name: String,
     seed: u64,
