@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 /// [`Agent::poll_event`](super::Agent::poll_event); details are read through the getters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A member appeared, or its status, address, generation or incarnation changed.
+    /// A member appeared, or its status, address, generation, incarnation or round-trip time
+    /// changed.
     MemberChanged(NodeKey),
     /// A member was forgotten; read nothing of it any more.
     MemberRemoved(NodeKey),

@@ -330,7 +330,7 @@ fn join(raw: &RawConfig) -> Result<Vec<JoinAddress>, ConfigFault> {
 }
 
 fn socket(raw: &RawConfig) -> Result<PathBuf, ConfigFault> {
-    let path = raw.text("socket", "a path")?.map_or_else(default_socket, PathBuf::from);
+    let path = raw.text("socket", "a path")?.map_or_else(crate::client::default_socket_path, PathBuf::from);
     if path.as_os_str().is_empty() || path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         return Err(ConfigFault::Value {
             origin: raw.origin("socket"),
@@ -412,19 +412,6 @@ fn log_format(text: &str) -> Option<LogFormat> {
         "json" => Some(LogFormat::Json),
         _ => None,
     }
-}
-
-/// Where the API's socket is when nothing says otherwise (`SHOAL_SOCKET` comes in as a flag).
-fn default_socket() -> PathBuf {
-    let uid = nix::unistd::geteuid();
-    if uid.is_root() {
-        return PathBuf::from("/run/shoal/agent.sock");
-    }
-    if let Some(dir) = env_dir("XDG_RUNTIME_DIR") {
-        return dir.join("shoal/agent.sock");
-    }
-    let tmp = env_dir("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp"));
-    tmp.join(format!("shoal-{uid}/agent.sock"))
 }
 
 fn default_data_dir() -> Option<PathBuf> {

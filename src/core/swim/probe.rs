@@ -102,6 +102,7 @@ impl Swim {
                 Some(rtt) => (rtt * (RTT_GAIN - 1) + sample) / RTT_GAIN,
                 None => sample,
             });
+            self.output.push_back(Output::Changed(frame.from));
         }
     }
 
