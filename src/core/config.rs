@@ -42,7 +42,7 @@ pub struct Settings {
     pub max_members: usize,
     /// Rumours that may wait to be spread; what is shed is repaired by anti-entropy.
     pub max_rumours: usize,
-    /// A digest must differ for this long before it is repaired.
+    /// How long our table must be at rest before a peer's differing digest is looked into.
     pub sync_after: Duration,
     /// Time between two attempts to reach a failed member or an unanswered join address.
     pub heal_interval: Duration,
