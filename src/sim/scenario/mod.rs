@@ -53,6 +53,7 @@ pub struct Scenario {
     name: String,
     conditions: Conditions,
     nodes: Vec<NodeSpec>,
+    settled: Vec<HostId>,
     timeline: Vec<(Duration, Action)>,
     calm: Option<Duration>,
     lasts: Duration,
@@ -66,6 +67,7 @@ impl Scenario {
             name: name.to_owned(),
             conditions: Conditions::default(),
             nodes: Vec::new(),
+            settled: Vec::new(),
             timeline: Vec::new(),
             calm: None,
             lasts: Duration::from_secs(60),
@@ -97,6 +99,14 @@ impl Scenario {
                 .push((apart * u32::try_from(number).unwrap_or(u32::MAX), Action::Start(HostId(number))));
             self.nodes.push(spec);
         }
+        self
+    }
+
+    /// These nodes are one settled cluster from the beginning: each knows all of the others and what
+    /// is registered on them, at no cost.
+    #[must_use]
+    pub fn settled(mut self, hosts: impl IntoIterator<Item = HostId>) -> Self {
+        self.settled.extend(hosts);
         self
     }
 
@@ -158,6 +168,7 @@ impl Scenario {
         for spec in &self.nodes {
             world.add_host(spec.clone());
         }
+        world.settle(&self.settled);
         for (time, action) in &self.timeline {
             world.at(Instant::START + *time, action.clone());
         }
