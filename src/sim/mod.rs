@@ -17,6 +17,7 @@
 
 mod engine;
 mod errors;
+mod mode;
 mod network;
 mod node;
 mod oracle;
@@ -29,6 +30,7 @@ mod swarm;
 mod trace;
 mod world;
 
+pub use mode::Mode;
 pub use network::{Conditions, Impairment, ImpairmentId, Latency, Links};
 pub use node::{Contact, NodeSpec};
 pub use oracle::{Departure, DepartureKind, Difference, Distribution, FalseFailure, Metrics, Tally, Verdict};
