@@ -14,6 +14,7 @@ mod membership;
 mod scale;
 mod swarm;
 mod textbook;
+mod weather;
 
 use shoal::core::Config;
 use shoal::model::{InstanceId, LocalCommand};
