@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, reason = "large runs say how long they took")]
 
 mod catalog;
+mod endurance;
 mod faults;
 mod lifecycle;
 mod membership;

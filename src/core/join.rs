@@ -8,7 +8,7 @@ use crate::model::Instant;
 use crate::wire::frame::Epoch;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// How often the holder of our name is asked whether it lives, and how long it has each time.
 const NAME_TRIES: u32 = 3;
 const NAME_WAIT: Duration = Duration::from_millis(400);
+
+/// Of those, addresses of members that failed and were forgotten.
+const REMEMBERED_MAX: usize = 64;
 
 #[derive(Debug)]
 struct Target {
@@ -48,6 +51,8 @@ pub(crate) enum Step {
 
 pub(crate) struct Join {
     targets: BTreeMap<SocketAddr, Target>,
+    /// Where forgotten members were, the longest forgotten first.
+    remembered: VecDeque<SocketAddr>,
     check: Option<NameCheck>,
     /// The holder of our name did not answer; say so when asking to join.
     pub(crate) name_checked: bool,
@@ -60,6 +65,7 @@ impl Join {
     pub(crate) fn new(seed: u64, now: Instant) -> Self {
         Self {
             targets: BTreeMap::new(),
+            remembered: VecDeque::new(),
             check: None,
             name_checked: false,
             joined: false,
@@ -85,9 +91,9 @@ impl Join {
         }
     }
 
-    /// The addresses given for joining.
+    /// The addresses given for joining, and where forgotten members were.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.targets.keys().copied()
+        self.targets.keys().chain(&self.remembered).copied()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<(Instant, &'static str)> {
@@ -101,6 +107,18 @@ impl Join {
             return;
         }
         self.targets.insert(addr, Target { attempts: 0, due: now, answered: false });
+    }
+
+    /// A member that had failed was forgotten; it is tried now and then all the same, since a
+    /// partition may last for longer than the dead are remembered.
+    pub(crate) fn remember(&mut self, addr: SocketAddr) {
+        if self.targets.contains_key(&addr) || self.remembered.contains(&addr) {
+            return;
+        }
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back(addr);
     }
 
     /// An address is this node's own, or answered.
@@ -160,6 +178,7 @@ impl Join {
             self.heal_at = now + config.heal_interval.mul_f64(self.rng.random_range(0.8..1.2));
             let candidates: Vec<SocketAddr> = lost
                 .chain(self.targets.iter().filter(|(_, t)| t.answered).map(|(a, _)| *a))
+                .chain(self.remembered.iter().copied())
                 .filter(|a| !reached(a))
                 .collect();
             // Alone, it is worth asking more than one: there is nothing else to do.

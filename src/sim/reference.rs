@@ -192,22 +192,53 @@ impl Reference {
                 self.checks.len()
             ));
         }
-        for (id, service) in &self.services {
-            match agent.entry(own, &EntryKey::Service(id.clone())) {
-                Some((_, _, Entry::Service(shown))) if shown == *service => {}
-                shown => return Err(format!("shows its service {id} as {shown:?}: want {service:?}")),
-            }
-        }
-        for (id, check) in &self.checks {
-            match agent.entry(own, &EntryKey::Check(id.clone())) {
-                Some((_, _, Entry::Check(shown)))
-                    if shown.status == check.status && shown.service_id == check.service => {}
-                shown => return Err(format!("shows its check {id} as {shown:?}: want {}", check.status)),
-            }
-        }
+        self.services.keys().try_for_each(|id| self.compare_service(agent, id))?;
+        self.checks.keys().try_for_each(|id| self.compare_check(agent, id))?;
         match agent.entry(own, &EntryKey::Node) {
             Some((_, _, Entry::Node(shown))) if shown.tags == self.tags => Ok(()),
             shown => Err(format!("shows itself as {shown:?}: want tags {:?}", self.tags)),
+        }
+    }
+
+    /// The same for the services and checks that `command` names.
+    pub(crate) fn compare_touched(&self, agent: &Agent, command: &LocalCommand) -> Result<(), String> {
+        match command {
+            LocalCommand::RegisterService { definition, .. } => {
+                self.compare_service(agent, &definition.service.id)?;
+                definition.checks.iter().try_for_each(|check| self.compare_check(agent, &check.id))
+            }
+            LocalCommand::DeregisterService(id) => self.compare_service(agent, id),
+            LocalCommand::RegisterCheck(check) => self.compare_check(agent, &check.id),
+            LocalCommand::DeregisterCheck(id) | LocalCommand::UpdateCheck { id, .. } => {
+                self.compare_check(agent, id)
+            }
+            LocalCommand::ServiceMaintenance { .. } | LocalCommand::NodeMaintenance { .. } => {
+                self.compare(agent)
+            }
+        }
+    }
+
+    fn compare_service(&self, agent: &Agent, id: &InstanceId) -> Result<(), String> {
+        let shown = agent.entry(agent.identity().name.key(), &EntryKey::Service(id.clone()));
+        match (shown, self.services.get(id)) {
+            (None, None) => Ok(()),
+            (Some((_, _, Entry::Service(shown))), Some(service)) if shown == *service => Ok(()),
+            (shown, service) => Err(format!("shows its service {id} as {shown:?}: want {service:?}")),
+        }
+    }
+
+    fn compare_check(&self, agent: &Agent, id: &CheckId) -> Result<(), String> {
+        let shown = agent.entry(agent.identity().name.key(), &EntryKey::Check(id.clone()));
+        match (shown, self.checks.get(id)) {
+            (None, None) => Ok(()),
+            (Some((_, _, Entry::Check(shown))), Some(check))
+                if shown.status == check.status && shown.service_id == check.service =>
+            {
+                Ok(())
+            }
+            (shown, check) => {
+                Err(format!("shows its check {id} as {shown:?}: want {:?}", check.map(|c| c.status)))
+            }
         }
     }
 }

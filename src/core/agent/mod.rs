@@ -429,7 +429,12 @@ impl Agent {
                 Output::Notice(addr, key, epoch) => self.send_frames(addr, &[Frame::DownNotice(key, epoch)]),
                 Output::News(update) => self.spread.member(update, from, now),
                 Output::Changed(key) => self.member_changed(key),
-                Output::Removed(key) => self.member_removed(key),
+                Output::Removed(key, addr) => {
+                    self.member_removed(key);
+                    if let Some(addr) = addr {
+                        self.join.remember(addr);
+                    }
+                }
                 Output::Renewed(epoch) => {
                     tracing::info!(epoch = epoch.0, "others held this node for failed; it took a new life");
                     self.touch(self.own);

@@ -60,8 +60,8 @@ pub(crate) enum Output {
     News(MemberUpdate),
     /// A member is not what it was.
     Changed(NodeKey),
-    /// A member was forgotten.
-    Removed(NodeKey),
+    /// A member was forgotten; one that had failed may be back some day, at this address.
+    Removed(NodeKey, Option<SocketAddr>),
     /// This node took a new life, since others held the old one for ended.
     Renewed(Epoch),
     /// Others remember a later life of this node than its present one.
@@ -229,7 +229,7 @@ impl Swim {
             }
             return;
         }
-        if !self.has_room_for(frame.from) {
+        if !self.has_room_for(frame.from, now) {
             return;
         }
         let own = self.life.key;
@@ -283,7 +283,7 @@ impl Swim {
             News::Contradicts => self.notice(u.key, u.addr, u.epoch, now),
             News::Newer if self.is_second_hand_down(u) => self.verify(u, now),
             News::Newer => {
-                if self.has_room_for(u.key) {
+                if self.has_room_for(u.key, now) {
                     self.apply(u, spread, now);
                 }
             }
@@ -329,7 +329,7 @@ impl Swim {
 
     /// Takes a member for alive on its own word (it asked to join).
     pub(crate) fn welcome(&mut self, u: &MemberUpdate, now: Instant) -> bool {
-        if !u.epoch.is_plausible() || !self.has_room_for(u.key) {
+        if !u.epoch.is_plausible() || !self.has_room_for(u.key, now) {
             return false;
         }
         if self.peers.compare(u) == News::Newer {
@@ -385,12 +385,18 @@ impl Swim {
 
     // ---- inside
 
-    fn has_room_for(&mut self, key: NodeKey) -> bool {
-        let room = self.peers.get(key).is_some() || self.peers.len() < self.config.max_members;
-        if !room {
-            self.counters.members_refused += 1;
+    /// Whether the table has room for the member. One that is full forgets whoever has been gone
+    /// for the longest; only the living keep others out.
+    fn has_room_for(&mut self, key: NodeKey, now: Instant) -> bool {
+        if self.peers.get(key).is_some() || self.peers.len() < self.config.max_members {
+            return true;
         }
-        room
+        if let Some(gone) = self.peers.longest_gone() {
+            self.forget(gone, now);
+            return true;
+        }
+        self.counters.members_refused += 1;
+        false
     }
 
     fn handle_own(&mut self, u: &MemberUpdate, now: Instant) {
@@ -502,8 +508,8 @@ impl Swim {
                 if !stands {
                     return;
                 }
-                self.peers.remove(life.key);
-                self.output.push_back(Output::Removed(life.key));
+                let failed = self.peers.remove(life.key).filter(|p| p.state == Liveness::Down);
+                self.output.push_back(Output::Removed(life.key, failed.map(|p| p.addr)));
             }
             Timer::ProbeRandomMember(_) => self.probe = None,
             Timer::SendIndirectProbe { .. }

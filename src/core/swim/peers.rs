@@ -81,6 +81,12 @@ impl Peers {
         self.failed.iter().filter_map(|k| self.table.get(k).map(|p| (*k, p)))
     }
 
+    /// Who has been failed or left for the longest.
+    pub(crate) fn longest_gone(&self) -> Option<NodeKey> {
+        let gone = self.table.iter().filter(|(_, p)| !p.state.is_live());
+        gone.min_by_key(|(key, p)| (p.since, **key)).map(|(key, _)| *key)
+    }
+
     /// The smoothed round-trip time to the member, once it was measured.
     pub(crate) fn rtt(&self, key: NodeKey) -> Option<Duration> {
         self.rtts.get(&key).copied()

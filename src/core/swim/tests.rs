@@ -202,6 +202,24 @@ fn members_beyond_the_limit_are_refused_and_counted() {
 }
 
 #[test]
+fn a_full_table_forgets_who_has_been_gone_for_the_longest() {
+    let config = Config::new(Settings { max_members: 3, ..Settings::lan() }).expect("a valid configuration");
+    let mut s = Swim::new(NodeKey(1), epoch(100), addr(1), config, 7, at(0));
+    for n in [2, 3, 4] {
+        s.handle_update(&update(n, Liveness::Alive, 0), true, at(0));
+    }
+    s.end_life(NodeKey(3), Generation(100), at(10));
+    s.end_life(NodeKey(2), Generation(100), at(20));
+    s.handle_update(&update(5, Liveness::Alive, 0), true, at(30));
+    assert_eq!((state(&s, 3), state(&s, 2)), (None, Some(Liveness::Left)));
+    assert_eq!(state(&s, 5), Some(Liveness::Alive));
+    s.handle_update(&update(6, Liveness::Alive, 0), true, at(40));
+    s.handle_update(&update(7, Liveness::Alive, 0), true, at(50));
+    assert_eq!((state(&s, 6), state(&s, 7)), (Some(Liveness::Alive), None), "the living keep others out");
+    assert_eq!(s.counters().members_refused, 1);
+}
+
+#[test]
 fn a_failed_member_is_forgotten_after_its_retention() {
     let config =
         Config::new(Settings { reap_after: Duration::from_secs(20), ..Settings::lan() }).expect("valid");
@@ -211,7 +229,7 @@ fn a_failed_member_is_forgotten_after_its_retention() {
     assert_eq!(state(&s, 2), Some(Liveness::Left));
     let out = run(&mut s, at(21_000));
     assert_eq!(state(&s, 2), None);
-    assert!(out.contains(&Output::Removed(NodeKey(2))));
+    assert!(out.contains(&Output::Removed(NodeKey(2), None)));
 }
 
 #[test]

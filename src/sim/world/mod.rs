@@ -497,7 +497,7 @@ impl World {
         node.reference.expire(now);
         node.reference.apply(command, now);
         self.absorb();
-        self.compare(host);
+        self.compare_touched(host, command);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::{EXCUSED_AFTER_FAULT, Plan, World};
 use crate::core::Event;
-use crate::model::Instant;
+use crate::model::{Instant, LocalCommand};
 use crate::sim::engine::{Engine, Step};
 use crate::sim::errors::Errors;
 use crate::sim::node::{BOOK_INTERVAL, Life, Node};
@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// How the core logs that another node has its name.
 const NAME_TAKEN: &str = "another live node has this name";
+
+/// Instances on a host up to which every change is followed by a look at all of them.
+const COMPARED_ALWAYS_MAX: usize = 64;
 
 impl World {
     /// Lets this much time pass.
@@ -182,7 +185,10 @@ impl World {
             Event::LocalChanged => {
                 node.disk.local = agent.local().clone();
                 node.reference.expire(now);
-                self.compare(host);
+                // Much would be compared with every command; it is at the end of the run.
+                if self.node(host).reference.services().len() <= COMPARED_ALWAYS_MAX {
+                    self.compare(host);
+                }
             }
             Event::GenerationRaised(generation) => node.disk.generation = Some(*generation),
             Event::Joined { .. } => {
@@ -222,6 +228,17 @@ impl World {
         if let Some(agent) = self.agent(host)
             && self.is_live(host)
             && let Err(what) = node.reference.compare(agent)
+        {
+            self.violated(host, &what);
+        }
+    }
+
+    /// The same for what a command touched; costs no more where much is registered.
+    pub(super) fn compare_touched(&self, host: HostId, command: &LocalCommand) {
+        let node = self.node(host);
+        if let Some(agent) = self.agent(host)
+            && self.is_live(host)
+            && let Err(what) = node.reference.compare_touched(agent, command)
         {
             self.violated(host, &what);
         }

@@ -65,6 +65,10 @@ impl World {
             agent.apply(&command, Instant::START).expect("the services of a node's spec can be registered");
             self.node_mut(host).reference.apply(&command, now);
         }
+        let join = self.resolve(host);
+        if let Some(agent) = program.agent_mut() {
+            agent.join(&join, Instant::START);
+        }
         if let Some(agent) = program.agent() {
             self.node_mut(host).disk.local = agent.local().clone();
         }
