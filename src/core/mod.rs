@@ -26,6 +26,6 @@ mod swim;
 mod tests;
 
 pub use agent::{Agent, ForceLeaveError, Identity, Outgoing};
-pub use config::{Config, ConfigError, Settings};
+pub use config::{Config, ConfigError, SettingValue, Settings};
 pub use event::Event;
 pub use stats::Stats;
