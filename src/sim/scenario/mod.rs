@@ -45,6 +45,8 @@ pub struct Load {
     pub every: Duration,
     /// For how long.
     pub lasts: Duration,
+    /// Commands at each firing: one for a stream, more for bursts.
+    pub at_once: usize,
 }
 
 /// What is run, with what seed it may be.
