@@ -4,20 +4,23 @@
 //! only by [`Process`], so it knows nothing of clusters, disks or oracles. Each step touches one
 //! host; nothing here walks over all of them.
 
+mod hinder;
+mod hindrance;
+mod recent;
+
+pub(crate) use recent::Recent;
+
 use super::network::{Conditions, Network};
 use super::process::Process;
 use super::queue::{Key, Queue, Rank};
 use super::trace::{Mark, Trace};
 use super::{HostId, Traffic};
-use crate::core::Event;
+use crate::core::{Event, Outgoing};
 use crate::model::Instant;
-use std::collections::{BTreeMap, VecDeque};
+use hindrance::Hindrance;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// Receive buffer of a socket, as Linux sizes it by default.
-const SOCKET_BUFFER_BYTES: usize = 212_992;
-/// What the kernel adds to each waiting datagram in that account.
-const SOCKET_OVERHEAD_BYTES: usize = 768;
 /// Wake-ups of one host at one moment before it counts as spinning.
 const WAKES_AT_ONCE_MAX: u32 = 10_000;
 
@@ -37,6 +40,10 @@ enum Item {
         addr: SocketAddr,
     },
     Wake(HostId),
+    /// A slow process is done with a datagram.
+    Ready(HostId),
+    /// The next slice of a starved process, or the next wait.
+    Slice(HostId, u64),
     Plan(u64),
 }
 
@@ -50,17 +57,12 @@ pub(crate) struct Host<P> {
     pub(crate) traffic: Traffic,
     /// Datagrams over this are complained about.
     pub(crate) datagram_bytes_max: usize,
-    waiting: Option<(VecDeque<Datagram>, usize)>,
+    hindered: Option<Box<Hindrance>>,
     wake: Option<Key>,
     woken: (Instant, u32),
 }
 
 impl<P> Host<P> {
-    /// The host's process is stopped but not dead.
-    pub(crate) const fn is_paused(&self) -> bool {
-        self.waiting.is_some()
-    }
-
     /// What the process's own clock shows at `now`.
     pub(crate) const fn local(&self, now: Instant) -> Instant {
         Instant::from_nanos(now.as_nanos().saturating_sub(self.started.as_nanos()))
@@ -92,6 +94,9 @@ pub(crate) struct Engine<P> {
     pub(crate) complaint: Option<(HostId, String)>,
     pub(crate) network: Network,
     pub(crate) trace: Trace,
+    /// The last datagrams that were sent, once somebody wants them.
+    pub(crate) recent: Option<Recent>,
+    starvations: u64,
 }
 
 impl<P: Process> Engine<P> {
@@ -105,6 +110,8 @@ impl<P: Process> Engine<P> {
             complaint: None,
             network: Network::new(seed, conditions),
             trace: Trace::new(),
+            recent: None,
+            starvations: 0,
         }
     }
 
@@ -127,7 +134,7 @@ impl<P: Process> Engine<P> {
             started: self.now,
             traffic: Traffic::default(),
             datagram_bytes_max,
-            waiting: None,
+            hindered: None,
             wake: None,
             woken: (Instant::START, 0),
         });
@@ -165,25 +172,9 @@ impl<P: Process> Engine<P> {
         if let Some(key) = host.wake.take() {
             self.queue.cancel(key);
         }
-        host.waiting = None;
-        host.process.take()
-    }
-
-    /// Stops the process where it is: its socket fills, its timers pass.
-    pub(crate) fn pause(&mut self, id: HostId) {
-        let host = &mut self.hosts[id.index()];
-        if host.process.is_some() && host.waiting.is_none() {
-            host.waiting = Some((VecDeque::new(), 0));
-        }
-    }
-
-    /// Lets it go on: it finds what its socket kept, then its overdue timers.
-    pub(crate) fn resume(&mut self, id: HostId) {
-        let Some((waiting, _)) = self.hosts[id.index()].waiting.take() else { return };
-        for datagram in waiting {
-            self.queue.push(self.now, Rank::Datagram, Item::Deliver(datagram));
-        }
-        self.arm(id);
+        let process = host.process.take();
+        self.forget_hindrance(id);
+        process
     }
 
     /// Calls into the process (a command), then drains it. `None` if none runs.
@@ -219,6 +210,8 @@ impl<P: Process> Engine<P> {
             Item::Deliver(datagram) => self.deliver(datagram),
             Item::Report { host, started, addr } => self.report(host, started, addr),
             Item::Wake(host) => self.wake(host),
+            Item::Ready(host) => self.ready(host),
+            Item::Slice(host, number) => self.slice(host, number),
             Item::Plan(number) => Step::Plan(number),
         })
     }
@@ -227,14 +220,12 @@ impl<P: Process> Engine<P> {
         let Some(&id) = self.by_addr.get(&datagram.to) else { return Step::Nothing };
         let now = self.now;
         let host = &mut self.hosts[id.index()];
-        if let Some((waiting, bytes)) = &mut host.waiting {
-            let cost = datagram.bytes.len() + SOCKET_OVERHEAD_BYTES;
-            if *bytes + cost <= SOCKET_BUFFER_BYTES {
-                *bytes += cost;
-                waiting.push_back(datagram);
-            } else {
-                host.traffic.datagrams_overflowed += 1;
-            }
+        if let Some(hindrance) = &mut host.hindered
+            && host.process.is_some()
+            && hindrance.keeps_input()
+        {
+            let length = datagram.bytes.len();
+            host.traffic.datagrams_overflowed += u64::from(!hindrance.inbox.push(datagram, length));
             return Step::Nothing;
         }
         let local = host.local(now);
@@ -252,6 +243,9 @@ impl<P: Process> Engine<P> {
         // The bytes went into the trace when they were sent; their order of arrival is news.
         self.trace.record(now, Mark::Delivered, id.index(), &(datagram.bytes.len() as u64).to_le_bytes());
         process.handle_datagram(datagram.from, &datagram.bytes, local);
+        if host.hindered.is_some() {
+            self.spend(id);
+        }
         self.drain(id);
         Step::Input(id)
     }
@@ -267,7 +261,7 @@ impl<P: Process> Engine<P> {
         let now = self.now;
         let host = &mut self.hosts[id.index()];
         let local = host.local(now);
-        if host.started != started || host.waiting.is_some() {
+        if host.started != started || host.is_frozen() || host.is_blocked() {
             return Step::Nothing;
         }
         let Some(process) = &mut host.process else { return Step::Nothing };
@@ -283,7 +277,7 @@ impl<P: Process> Engine<P> {
         host.wake = None;
         let local = host.local(now);
         let Some(process) = &mut host.process else { return Step::Nothing };
-        if host.waiting.is_some() {
+        if host.hindered.as_ref().is_some_and(|h| !h.timers_run()) {
             return Step::Nothing;
         }
         host.woken = if host.woken.0 == now { (now, host.woken.1 + 1) } else { (now, 1) };
@@ -300,37 +294,24 @@ impl<P: Process> Engine<P> {
 
     fn drain(&mut self, id: HostId) {
         let now = self.now;
-        let host = &mut self.hosts[id.index()];
-        let Some(process) = &mut host.process else { return };
         loop {
             let mut idle = true;
-            while let Some(out) = process.poll_datagram() {
+            loop {
+                let host = &mut self.hosts[id.index()];
+                let Some(process) = &mut host.process else { return };
+                let Some(out) = process.poll_datagram() else { break };
                 idle = false;
-                let bytes = out.bytes.len();
-                host.traffic.datagrams_sent += 1;
-                host.traffic.bytes_sent += bytes as u64;
-                self.trace.record(now, Mark::Sent, id.index(), &out.bytes);
-                if bytes > host.datagram_bytes_max {
-                    let complaint = format!(
-                        "sent {bytes} bytes in one datagram: want at most {}",
-                        host.datagram_bytes_max
-                    );
-                    self.complaint.get_or_insert((id, complaint));
-                }
-                let Some(&to_host) = self.by_addr.get(&out.to) else { continue };
-                let passage = self.network.send(id, to_host, bytes);
-                let from = host.addr;
-                let mut put = |after, bytes| {
-                    let datagram = Datagram { from, from_host: Some(id), to: out.to, bytes };
-                    self.queue.push(now + after, Rank::Datagram, Item::Deliver(datagram));
-                };
-                if let Some(after) = passage.second {
-                    put(after, out.bytes.clone());
-                }
-                if let Some(after) = passage.first {
-                    put(after, out.bytes);
+                if let Some(hindrance) = &mut host.hindered
+                    && hindrance.blocked
+                {
+                    let length = out.bytes.len();
+                    host.traffic.datagrams_overflowed += u64::from(!hindrance.outbox.push(out, length));
+                } else {
+                    self.transmit(id, out);
                 }
             }
+            let host = &mut self.hosts[id.index()];
+            let Some(process) = &mut host.process else { return };
             while let Some(event) = process.poll_event() {
                 idle = false;
                 self.trace.record_event(now, id.index(), &event);
@@ -343,11 +324,46 @@ impl<P: Process> Engine<P> {
         self.arm(id);
     }
 
+    /// A datagram goes through the host's socket into the network.
+    fn transmit(&mut self, id: HostId, out: Outgoing) {
+        let now = self.now;
+        let host = &mut self.hosts[id.index()];
+        let bytes = out.bytes.len();
+        host.traffic.datagrams_sent += 1;
+        host.traffic.bytes_sent += bytes as u64;
+        self.trace.record(now, Mark::Sent, id.index(), &out.bytes);
+        if bytes > host.datagram_bytes_max {
+            let complaint =
+                format!("sent {bytes} bytes in one datagram: want at most {}", host.datagram_bytes_max);
+            self.complaint.get_or_insert((id, complaint));
+        }
+        let from = host.addr;
+        let Some(queued) = self.network.queue(id, now, bytes) else {
+            host.traffic.datagrams_shed += 1;
+            return;
+        };
+        if let Some(recent) = &mut self.recent {
+            recent.note(from, &out);
+        }
+        let Some(&to_host) = self.by_addr.get(&out.to) else { return };
+        let passage = self.network.send(id, to_host, bytes);
+        let mut put = |after, bytes| {
+            let datagram = Datagram { from, from_host: Some(id), to: out.to, bytes };
+            self.queue.push(now + queued + after, Rank::Datagram, Item::Deliver(datagram));
+        };
+        if let Some(after) = passage.second {
+            put(after, out.bytes.clone());
+        }
+        if let Some(after) = passage.first {
+            put(after, out.bytes);
+        }
+    }
+
     /// Keeps exactly one wake-up for the host, at the moment its process asks for.
     fn arm(&mut self, id: HostId) {
         let host = &mut self.hosts[id.index()];
         let wanted = match &host.process {
-            Some(process) if host.waiting.is_none() => process.poll_timeout(),
+            Some(process) if host.hindered.as_ref().is_none_or(|h| h.timers_run()) => process.poll_timeout(),
             Some(_) | None => None,
         };
         let at = wanted.map(|(local, _)| (host.started + local.since_start()).max(self.now));

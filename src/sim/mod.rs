@@ -16,6 +16,7 @@
 //! the same run, bit for bit, and [`World::trace_hash`] proves it.
 
 mod engine;
+mod errors;
 mod network;
 mod node;
 mod oracle;
@@ -30,10 +31,10 @@ mod world;
 
 pub use network::{Conditions, Impairment, ImpairmentId, Latency, Links};
 pub use node::{Contact, NodeSpec};
-pub use oracle::{Departure, Difference, Distribution, FalseFailure, Metrics};
-pub use scenario::{Expectation, Load, LoadKind, Report, Scenario};
+pub use oracle::{Departure, DepartureKind, Difference, Distribution, FalseFailure, Metrics, Tally, Verdict};
+pub use scenario::{Expectation, Figure, Load, LoadKind, Report, Scenario, Unit, Violation};
 pub use swarm::swarm;
-pub use world::{Action, World};
+pub use world::{Action, HostileKind, Sample, Spread, World};
 
 /// A machine of the world, by number; at most one agent runs on it at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +58,8 @@ pub struct Traffic {
     pub datagrams_received: u64,
     /// Their bytes.
     pub bytes_received: u64,
-    /// Datagrams that found the socket full while the process was paused.
+    /// Datagrams that found the socket full, because the process was paused, blocked or too slow.
     pub datagrams_overflowed: u64,
+    /// Datagrams that found too much waiting before the outgoing line.
+    pub datagrams_shed: u64,
 }

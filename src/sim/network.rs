@@ -5,10 +5,14 @@
 //! only by number and datagrams only by length; never looks inside one.
 
 use super::seed;
+use crate::model::Instant;
 use crate::sim::HostId;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use std::time::Duration;
+
+/// What waits at most before a host's outgoing line, in bytes.
+pub(crate) const LINE_QUEUE_BYTES_MAX: u64 = 256 * 1_024;
 
 /// One-way travel time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,6 +75,9 @@ pub struct Conditions {
     pub mtu: usize,
     /// A datagram to a closed port of a running host is answered by a report to its sender.
     pub unreachable_reports: bool,
+    /// Bytes per second that each host can send; `None` for no limit. What is sent faster waits
+    /// before the line, 256 KiB of it at most; the rest is dropped and counted.
+    pub bandwidth: Option<u64>,
 }
 
 impl Default for Conditions {
@@ -83,6 +90,7 @@ impl Default for Conditions {
             reorder_delay: Duration::from_millis(20),
             mtu: 1_472,
             unreachable_reports: false,
+            bandwidth: None,
         }
     }
 }
@@ -201,6 +209,8 @@ pub(crate) struct Passage {
 /// The network of one world.
 pub(crate) struct Network {
     conditions: Conditions,
+    /// When each host's outgoing line is free again.
+    lines: Vec<Instant>,
     active: Vec<Active>,
     issued: u64,
     loss: SmallRng,
@@ -212,6 +222,7 @@ impl Network {
     pub(crate) fn new(seed: u64, conditions: Conditions) -> Self {
         Self {
             conditions,
+            lines: Vec::new(),
             active: Vec::new(),
             issued: 0,
             loss: seed::stream(seed, "network loss", 0),
@@ -251,6 +262,23 @@ impl Network {
     /// Does nothing at all get from `from` to `to`?
     pub(crate) fn is_cut(&self, from: HostId, to: HostId) -> bool {
         self.active.iter().any(|a| a.impairment.loss >= 1.0 && a.links.covers(from, to))
+    }
+
+    /// Puts a datagram of `bytes` bytes on the host's outgoing line: how long it takes until all of
+    /// it has left. `None` if too much waits already.
+    pub(crate) fn queue(&mut self, from: HostId, now: Instant, bytes: usize) -> Option<Duration> {
+        let Some(per_second) = self.conditions.bandwidth else { return Some(Duration::ZERO) };
+        let per_second = per_second.max(1);
+        let busy = at(&self.lines, from).since(now);
+        let waiting = busy.as_nanos().saturating_mul(u128::from(per_second)) / 1_000_000_000;
+        let bytes = bytes as u64;
+        if waiting.saturating_add(u128::from(bytes)) > u128::from(LINE_QUEUE_BYTES_MAX) {
+            return None;
+        }
+        // Rounded up, so that the line never carries more than it can.
+        let takes = busy + Duration::from_nanos(bytes.saturating_mul(1_000_000_000).div_ceil(per_second));
+        put(&mut self.lines, from, now + takes);
+        Some(takes)
     }
 
     /// Decides what happens to a datagram of `bytes` bytes. The number of draws from each stream

@@ -113,9 +113,13 @@ pub(crate) struct Node {
     pub(crate) book_saved: Instant,
     /// Until then verdicts about this host are excused: it was paused or started a moment ago.
     pub(crate) excused_until: Instant,
+    /// A fault named this host at some time.
+    pub(crate) faulty: bool,
     pub(crate) joined_after: Option<Duration>,
     pub(crate) name_taken: bool,
     pub(crate) left_acknowledged_by: Option<usize>,
     /// Counted over all processes that ended.
     pub(crate) rejoins_before: u64,
+    /// Probes started and unanswered, counted likewise.
+    pub(crate) probes_before: (u64, u64),
 }

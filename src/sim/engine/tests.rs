@@ -114,7 +114,7 @@ fn a_paused_process_finds_its_socket_then_its_timers_and_a_full_socket_drops() {
     let now = engine.now();
     run(&mut engine, 0);
     let heard = &process(&engine, b).heard;
-    assert_eq!(heard.len(), SOCKET_BUFFER_BYTES / (1_000 + SOCKET_OVERHEAD_BYTES));
+    assert_eq!(heard.len(), hindrance::SOCKET_BUFFER_BYTES / (1_000 + hindrance::SOCKET_OVERHEAD_BYTES));
     assert!(heard.iter().all(|(at, _)| *at == now) && heard.is_sorted_by_key(|(_, n)| *n));
     assert_eq!(process(&engine, b).woken, [now]);
     assert!(engine.host(b).traffic.datagrams_overflowed > 0);
@@ -166,4 +166,134 @@ fn the_same_seed_leaves_the_same_trace_and_another_seed_another() {
     };
     assert_eq!(digest(1), digest(1));
     assert_ne!(digest(1), digest(2));
+}
+
+#[test]
+fn a_blocked_process_ticks_on_but_what_it_sends_and_receives_waits_in_order() {
+    let (mut engine, a, b) = pair(1, Conditions::default());
+    engine.block(b);
+    run(&mut engine, 505);
+    assert_eq!(process(&engine, b).woken.len(), 50, "its timers fire");
+    assert!(process(&engine, b).heard.is_empty() && process(&engine, a).heard.is_empty());
+    assert_eq!(engine.host(b).traffic.datagrams_sent, 0, "nothing has passed the socket");
+    engine.unblock(b);
+    run(&mut engine, 3);
+    let (heard, told) = (&process(&engine, b).heard, &process(&engine, a).heard);
+    assert_eq!(heard.iter().map(|(_, n)| *n).collect::<Vec<u8>>(), (1..=50).collect::<Vec<u8>>());
+    assert_eq!(told.len(), 50);
+    assert!(!engine.host(b).is_hindered());
+}
+
+#[test]
+fn both_sockets_of_a_blocked_process_are_bounded() {
+    let (mut engine, _, b) = pair(1, Conditions::default());
+    engine.block(b);
+    run(&mut engine, 2_005);
+    let room = hindrance::SOCKET_BUFFER_BYTES / (1_000 + hindrance::SOCKET_OVERHEAD_BYTES);
+    let overflowed = engine.host(b).traffic.datagrams_overflowed;
+    assert!((2 * (200 - room) as u64 - 2..=2 * (200 - room) as u64).contains(&overflowed), "{overflowed}");
+    engine.unblock(b);
+    assert_eq!(engine.host(b).traffic.datagrams_sent, room as u64);
+    run(&mut engine, 0);
+    assert_eq!(process(&engine, b).heard.len(), room);
+}
+
+#[test]
+fn a_process_that_is_paused_while_blocked_waits_for_both_to_end() {
+    let (mut engine, _, b) = pair(1, Conditions::default());
+    engine.block(b);
+    engine.pause(b);
+    run(&mut engine, 105);
+    engine.resume(b);
+    run(&mut engine, 100);
+    assert!(process(&engine, b).heard.is_empty() && process(&engine, b).woken.len() > 8);
+    engine.pause(b);
+    engine.unblock(b);
+    run(&mut engine, 100);
+    assert!(process(&engine, b).heard.is_empty());
+    engine.resume(b);
+    run(&mut engine, 0);
+    assert!(process(&engine, b).heard.len() >= 29);
+}
+
+#[test]
+fn a_starved_process_runs_in_slices_and_loses_nothing_that_its_socket_holds() {
+    let (mut engine, a, b) = pair(1, Conditions::default());
+    let rng = crate::sim::seed::stream(1, "starve", 0);
+    engine.starve(b, 0.2, Duration::from_millis(2), rng);
+    run(&mut engine, 10_000);
+    let late = process(&engine, b).heard.len();
+    assert!((900..=1_000).contains(&late), "{late}");
+    let (woken, a_woken) = (process(&engine, b).woken.len(), process(&engine, a).woken.len());
+    assert!(woken < a_woken, "{woken}: several ticks pass in one wait");
+    assert!(process(&engine, b).heard.is_sorted_by_key(|(at, _)| *at));
+    engine.feed(b);
+    run(&mut engine, 5);
+    assert!(!engine.host(b).is_hindered());
+    let heard = process(&engine, b).heard.len();
+    run(&mut engine, 100);
+    assert_eq!(process(&engine, b).heard.len(), heard + 10);
+}
+
+#[test]
+fn a_slow_process_takes_one_datagram_after_the_other_and_its_timers_are_late() {
+    let (mut engine, a, b) = pair(1, Conditions::default());
+    engine.slow(b, Duration::from_millis(4));
+    run(&mut engine, 1_005);
+    assert_eq!(process(&engine, b).heard.len(), 100, "it keeps up");
+    engine.slow(b, Duration::from_millis(40));
+    run(&mut engine, 4_000);
+    let heard = &process(&engine, b).heard;
+    assert!((197..=202).contains(&heard.len()), "{}", heard.len());
+    let gap = heard[199].0.since(heard[198].0);
+    assert_eq!(gap, Duration::from_millis(40));
+    let ticks = process(&engine, b).woken.len();
+    assert!((101..=103).contains(&ticks), "a look at the timers every 64 datagrams: {ticks}");
+    assert!(engine.host(b).traffic.datagrams_overflowed > 0);
+    engine.slow(b, Duration::ZERO);
+    run(&mut engine, 50);
+    assert!(!engine.host(b).is_hindered());
+    assert!(process(&engine, a).heard.len() > 490, "everything was sent in the end");
+}
+
+#[test]
+fn what_a_machine_lacks_outlives_the_process_and_what_waited_does_not() {
+    let (mut engine, _, b) = pair(1, Conditions::default());
+    engine.slow(b, Duration::from_millis(30));
+    engine.block(b);
+    run(&mut engine, 100);
+    engine.kill(b);
+    run(&mut engine, 100);
+    engine.start(b, Ticker::new(addr(1)));
+    run(&mut engine, 300);
+    assert!(!engine.host(b).is_blocked());
+    let heard = &process(&engine, b).heard;
+    assert!((9..=11).contains(&heard.len()), "{}", heard.len());
+}
+
+#[test]
+fn a_narrow_line_delays_what_is_sent_and_drops_what_does_not_fit() {
+    let conditions = Conditions { bandwidth: Some(50_000), ..Conditions::default() };
+    let (mut engine, a, b) = pair(1, conditions);
+    run(&mut engine, 10_000);
+    // 100,000 bytes per second are offered, 50,000 pass.
+    let heard = process(&engine, b).heard.len();
+    assert!((490..=500).contains(&heard), "{heard}");
+    assert!(engine.host(a).traffic.datagrams_shed > 200);
+    assert_eq!(process(&engine, b).heard[0].1, 1);
+    let (first, _) = process(&engine, b).heard[0];
+    assert!(first > Instant::START + TICK + Duration::from_millis(20), "{first:?}");
+}
+
+#[test]
+fn the_last_datagrams_are_kept_only_once_somebody_wants_them() {
+    let (mut engine, _, _) = pair(1, Conditions::default());
+    run(&mut engine, 100);
+    assert!(engine.recent.is_none());
+    engine.recent = Some(Recent::new());
+    assert!(engine.recent.as_ref().is_some_and(|r| r.pick(7).is_none()));
+    run(&mut engine, 2_000);
+    let recent = engine.recent.as_ref().expect("just set");
+    let (from, out) = recent.pick(255).expect("more than 256 were sent");
+    assert!([addr(1), addr(2)].contains(&from) && out.to != from && out.bytes[0] > 70);
 }

@@ -88,3 +88,18 @@ fn changing_the_loss_does_not_shift_the_delays() {
         assert!(b.is_none() || a == b);
     }
 }
+
+#[test]
+fn a_line_takes_its_time_and_holds_only_so_much() {
+    let at = |ms| Instant::START + Duration::from_millis(ms);
+    let mut net = Network::new(1, Conditions::default());
+    assert_eq!(net.queue(HostId(0), at(0), 1_000_000), Some(Duration::ZERO), "no limit");
+    net.set_conditions(Conditions { bandwidth: Some(1_000_000), ..Conditions::default() });
+    assert_eq!(net.queue(HostId(0), at(0), 1_000), Some(Duration::from_millis(1)));
+    assert_eq!(net.queue(HostId(0), at(0), 1_000), Some(Duration::from_millis(2)));
+    assert_eq!(net.queue(HostId(1), at(0), 1_000), Some(Duration::from_millis(1)), "each its own");
+    assert_eq!(net.queue(HostId(0), at(10), 1_000), Some(Duration::from_millis(1)), "free again");
+    let kept = (0..1_000).filter(|_| net.queue(HostId(2), at(10), 1_000).is_some()).count();
+    assert_eq!(kept as u64, LINE_QUEUE_BYTES_MAX / 1_000);
+    assert!(net.queue(HostId(2), at(12), 1_000).is_some(), "2 ms make room for two");
+}

@@ -6,19 +6,27 @@
 
 mod catalog;
 mod content;
+mod distribution;
 mod grid;
+mod hosts;
 mod members;
 mod metrics;
 mod observe;
+mod watch;
 
-pub use metrics::{Departure, Distribution, FalseFailure, Metrics};
+pub use distribution::Distribution;
+pub(crate) use distribution::quantile_of;
+pub use metrics::{Departure, DepartureKind, FalseFailure, Metrics, Verdict};
+pub use watch::Tally;
 
 use crate::core::Agent;
 use crate::model::{EntryKey, Generation, Instant, MemberStatus, NodeKey, NodeName, Version};
 use crate::sim::HostId;
 use catalog::Catalog;
+use hosts::HostSet;
 use members::{Members, Seen};
 use std::collections::{BTreeMap, BTreeSet};
+use watch::Watch;
 
 /// Number of a node name in the order of first use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +46,17 @@ enum Fate {
     /// It is gone, but who knows how: killed while leaving, or dead for longer than the dead are
     /// remembered.
     Uncertain,
+}
+
+/// What the world knows of an observer and a subject at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    /// They could reach each other for so long that a verdict of failure is wrong.
+    pub(crate) healthy: bool,
+    /// A fault named the observer before.
+    pub(crate) observer_faulty: bool,
+    /// A fault named the subject before.
+    pub(crate) subject_faulty: bool,
 }
 
 /// How a process ended.
@@ -77,6 +96,8 @@ struct Owner {
     /// An operator made it leave, so others may have marked it as left.
     forced: bool,
     departure: Option<usize>,
+    /// Hosts whose agents do not know of that departure yet.
+    unaware: HostSet,
 }
 
 /// The judge of one world.
@@ -87,6 +108,7 @@ pub(crate) struct Oracle {
     observers: Vec<(OwnerIx, Instant)>,
     members: Members,
     catalog: Catalog,
+    watch: Watch,
     pub(crate) metrics: Metrics,
 }
 
@@ -98,12 +120,8 @@ impl Oracle {
             observers: Vec::new(),
             members: Members::new(),
             catalog: Catalog::new(),
-            metrics: Metrics {
-                departures: Vec::new(),
-                propagation: Distribution::EMPTY,
-                false_failures: Vec::new(),
-                status_changes: 0,
-            },
+            watch: Watch::new(),
+            metrics: Metrics::EMPTY,
         }
     }
 
@@ -128,6 +146,7 @@ impl Oracle {
                     contested: false,
                     forced: false,
                     departure: None,
+                    unaware: HostSet::default(),
                 });
                 owner
             }
@@ -135,6 +154,25 @@ impl Oracle {
         self.observers.push((owner, Instant::START));
         self.members.add_observer();
         self.catalog.add_observer();
+        self.watch.add_observer();
+    }
+
+    /// Forgets what was measured so far.
+    pub(crate) fn reset_metrics(&mut self) {
+        self.metrics = Metrics::default();
+        for owner in &mut self.owners {
+            owner.departure = None;
+        }
+    }
+
+    /// What `host`'s agent shows in sum.
+    pub(crate) fn tally(&self, host: HostId) -> Tally {
+        self.watch.tally(host)
+    }
+
+    /// How many views are wrong.
+    pub(crate) const fn wrong(&self) -> usize {
+        self.members.wrong() + self.catalog.wrong()
     }
 
     // ---- what the world did
@@ -146,6 +184,7 @@ impl Oracle {
         self.observers[column].1 = now;
         self.members.forget(column);
         self.catalog.forget(column);
+        self.watch.forget(host);
         let o = &mut self.owners[owner.0];
         o.claimants.insert(host);
         o.contested |= o.claimants.len() > 1;
@@ -158,8 +197,10 @@ impl Oracle {
             o.departure = None;
         }
         for member in agent.members() {
-            self.member_seen(host, agent, member.key, Some(&member), now, &|_, _| false)?;
+            let unknown = |_, _| Standing::default();
+            self.member_seen(host, agent, member.key, Some(&member), now, &unknown)?;
         }
+        self.input_over();
         let key = self.owners[owner.0].key;
         for entry in self.own_keys(agent, key) {
             self.entry_seen(host, agent, key, &entry, now)?;
@@ -179,6 +220,7 @@ impl Oracle {
     /// A process ended.
     pub(crate) fn stopped(&mut self, host: HostId, end: End, now: Instant) {
         self.count(host, false);
+        self.lost_witness(host);
         let owner = self.observers[host.index()].0;
         let o = &mut self.owners[owner.0];
         o.claimants.remove(&host);
@@ -195,7 +237,7 @@ impl Oracle {
             (None, End::NameTaken, _) | (None, End::Crash, Fate::Left) => o.fate = Fate::Uncertain,
             (None, End::Crash, Fate::Live(_) | Fate::Suspended | Fate::Crashed | Fate::Uncertain) => {
                 o.fate = Fate::Crashed;
-                self.depart(owner, false, now);
+                self.depart(owner, DepartureKind::Crashed, now);
             }
         }
         self.settle(owner);
@@ -206,16 +248,26 @@ impl Oracle {
     pub(crate) fn leaving(&mut self, host: HostId, now: Instant) {
         let owner = self.observers[host.index()].0;
         self.count(host, false);
+        self.lost_witness(host);
         if self.owners[owner.0].holder == Some(host) && self.owners[owner.0].fate != Fate::Left {
             self.owners[owner.0].fate = Fate::Left;
             self.catalog.deleted_all(owner, host.index(), now);
-            self.depart(owner, true, now);
+            self.depart(owner, DepartureKind::Left, now);
             self.settle(owner);
         }
         self.settle_the_dead();
     }
 
-    /// A process was stopped where it is, or goes on.
+    /// A process was cut off from everything at this moment: how others learn of it is measured,
+    /// until it can speak again.
+    pub(crate) fn silenced(&mut self, host: HostId, now: Instant) {
+        let owner = self.observers[host.index()].0;
+        if self.owners[owner.0].holder == Some(host) && self.owners[owner.0].fate == Fate::Suspended {
+            self.depart(owner, DepartureKind::Silenced, now);
+        }
+    }
+
+    /// A process was stopped where it is (or blocked, or left without a processor), or goes on.
     pub(crate) fn paused(&mut self, host: HostId, paused: bool) {
         let owner = self.observers[host.index()].0;
         let o = &mut self.owners[owner.0];
@@ -224,7 +276,10 @@ impl Oracle {
         }
         match (paused, o.fate) {
             (true, Fate::Live(_)) => o.fate = Fate::Suspended,
-            (false, Fate::Suspended) => o.fate = Fate::Live(host),
+            (false, Fate::Suspended) => {
+                o.fate = Fate::Live(host);
+                o.departure = None;
+            }
             (_, Fate::Live(_) | Fate::Suspended | Fate::Crashed | Fate::Left | Fate::Uncertain) => return,
         }
         self.count(host, !paused);
@@ -352,20 +407,33 @@ impl Oracle {
         }
     }
 
-    fn depart(&mut self, owner: OwnerIx, graceful: bool, now: Instant) {
-        let o = &mut self.owners[owner.0];
+    /// This agent will come to know nothing any more.
+    fn lost_witness(&mut self, host: HostId) {
+        for owner in &mut self.owners {
+            if let Some(number) = owner.departure
+                && owner.unaware.remove(host)
+            {
+                self.metrics.departures[number].observers -= 1;
+            }
+        }
+    }
+
+    fn depart(&mut self, owner: OwnerIx, kind: DepartureKind, now: Instant) {
+        let o = &self.owners[owner.0];
         let generation = o.generation;
-        let watching = self.members.observers(owner);
         let live =
             |seen: &Seen| seen.generation == generation && seen.status.is_some_and(MemberStatus::is_live);
-        let observers = watching.filter(|(_, seen)| live(seen)).count();
+        let watching = self.members.observers(owner).filter(|(_, seen)| live(seen));
+        let unaware: HostSet = watching.map(|(column, _)| HostId(column)).collect();
+        let o = &mut self.owners[owner.0];
         o.departure = Some(self.metrics.departures.len());
         self.metrics.departures.push(Departure {
             node: o.name.clone(),
-            graceful,
+            kind,
             at: now,
-            observers,
+            observers: unaware.len(),
             known_after: Distribution::default(),
         });
+        o.unaware = unaware;
     }
 }

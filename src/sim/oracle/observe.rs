@@ -3,26 +3,25 @@
 
 use super::catalog::Arrival;
 use super::members::Seen;
-use super::{FalseFailure, Fate, Oracle, OwnerIx, content};
+use super::{FalseFailure, Fate, Oracle, OwnerIx, Standing, Verdict, content};
 use crate::core::{Agent, Event};
 use crate::model::{Entry, EntryKey, Instant, Member, MemberStatus, NodeKey};
 use crate::sim::HostId;
 
 impl Oracle {
-    /// An agent told of a change. `healthy` says whether an observer and a subject could reach
-    /// each other for long enough that a verdict of failure is wrong.
+    /// An agent told of a change. `standing` says what befell an observer and a subject.
     pub(crate) fn observe(
         &mut self,
         host: HostId,
         agent: &Agent,
         event: &Event,
         now: Instant,
-        healthy: &dyn Fn(HostId, HostId) -> bool,
+        standing: &dyn Fn(HostId, HostId) -> Standing,
     ) -> Result<(), String> {
         match event {
             Event::MemberChanged(key) | Event::MemberRemoved(key) => {
                 self.follow_generation(host, agent, now)?;
-                self.member_seen(host, agent, *key, agent.member(*key).as_ref(), now, healthy)
+                self.member_seen(host, agent, *key, agent.member(*key).as_ref(), now, standing)
             }
             Event::EntryChanged(owner, key) => self.entry_seen(host, agent, *owner, key, now),
             Event::GenerationRaised(_) => self.follow_generation(host, agent, now),
@@ -60,7 +59,7 @@ impl Oracle {
         key: NodeKey,
         member: Option<&Member>,
         now: Instant,
-        healthy: &dyn Fn(HostId, HostId) -> bool,
+        standing: &dyn Fn(HostId, HostId) -> Standing,
     ) -> Result<(), String> {
         let Some(&owner) = self.by_key.get(&key) else {
             return Err(format!("shows a member {key:?} that never was"));
@@ -85,23 +84,27 @@ impl Oracle {
         if before == seen {
             return Ok(());
         }
-        self.metrics.status_changes += u64::from(before.status != seen.status);
+        if before.status != seen.status {
+            self.metrics.status_changes += 1;
+            self.watch.moved(host, before.status, seen.status);
+        }
         let current = seen.generation == o.generation;
         let own = key == agent.identity().name.key();
+        if current && !own {
+            self.judge(host, owner, before, seen, now, standing);
+        }
+        let o = &self.owners[owner.0];
         match (seen.status, o.fate) {
-            (Some(MemberStatus::Failed), Fate::Live(subject))
-                if current && !own && healthy(host, subject) =>
-            {
-                self.metrics.false_failures.push(FalseFailure { at: now, observer: host, subject });
-            }
             (Some(MemberStatus::Left), Fate::Live(_)) if current && !own && !o.contested && !o.forced => {
                 return Err(format!("shows {} as left, which never said so", o.name));
             }
-            (Some(MemberStatus::Failed), Fate::Crashed) if current => self.known(owner, now),
+            (Some(MemberStatus::Failed), Fate::Crashed | Fate::Suspended) if current => {
+                self.known(host, owner, now);
+            }
             (None | Some(MemberStatus::Left), Fate::Left)
                 if before.status.is_some_and(MemberStatus::is_live) =>
             {
-                self.known(owner, now);
+                self.known(host, owner, now);
             }
             _ => {}
         }
@@ -112,13 +115,61 @@ impl Oracle {
         Ok(())
     }
 
-    fn known(&mut self, owner: OwnerIx, now: Instant) {
-        if let Some(number) = self.owners[owner.0].departure {
-            let departure = &mut self.metrics.departures[number];
-            if departure.known_after.len() < departure.observers {
-                departure.known_after.add(now.since(departure.at));
+    /// Takes down verdicts on a process that exists, and what becomes of them.
+    fn judge(
+        &mut self,
+        observer: HostId,
+        owner: OwnerIx,
+        before: Seen,
+        seen: Seen,
+        now: Instant,
+        standing: &dyn Fn(HostId, HostId) -> Standing,
+    ) {
+        let o = &self.owners[owner.0];
+        let (Fate::Live(_) | Fate::Suspended, Some(subject)) = (o.fate, o.holder) else { return };
+        let failed = |seen: Seen| seen.status == Some(MemberStatus::Failed);
+        if failed(seen) {
+            let Standing { healthy, observer_faulty, subject_faulty } = standing(observer, subject);
+            if healthy && o.fate != Fate::Suspended {
+                self.metrics.false_failures.push(FalseFailure { at: now, observer, subject });
+            }
+            if !failed(before) {
+                let excused = !healthy;
+                self.metrics.verdicts.push(Verdict {
+                    at: now,
+                    observer,
+                    subject,
+                    observer_faulty,
+                    subject_faulty,
+                    excused,
+                });
             }
         }
+        if failed(before)
+            && before.generation == seen.generation
+            && seen.status.is_some_and(MemberStatus::is_live)
+        {
+            *self.metrics.oscillations.entry((observer, subject)).or_default() += 1;
+        }
+    }
+
+    fn known(&mut self, host: HostId, owner: OwnerIx, now: Instant) {
+        let o = &mut self.owners[owner.0];
+        if let Some(number) = o.departure
+            && o.unaware.remove(host)
+        {
+            let departure = &mut self.metrics.departures[number];
+            departure.known_after.add(now.since(departure.at));
+        }
+    }
+
+    /// All that one input of an agent brought was told: this is what its readers see now.
+    pub(crate) fn input_over(&mut self) {
+        let Some(shown) = self.watch.input_over() else { return };
+        if shown.changed {
+            *self.metrics.batches.entry(shown.host).or_default() += 1;
+        }
+        self.metrics.sizes_seen.extend(shown.live);
     }
 
     pub(super) fn entry_seen(

@@ -1,7 +1,6 @@
-//! What is expected of a run, and the report on whether it was so.
+//! What is expected of a run.
 
-use crate::sim::oracle::Difference;
-use crate::sim::{Metrics, Traffic, World};
+use super::Report;
 use std::time::Duration;
 
 /// Something a run has to keep.
@@ -51,7 +50,7 @@ impl Expectation {
         }
     }
 
-    fn judge(&self, report: &Report) -> Result<(), String> {
+    pub(super) fn judge(&self, report: &Report) -> Result<(), String> {
         let within = |what, took: Duration, share: f64, want: Duration| {
             let kept = took <= want;
             kept.then_some(())
@@ -91,68 +90,5 @@ impl Expectation {
                 below("bytes sent per node and second", bytes as f64 / nodes / seconds, want)
             }
         }
-    }
-}
-
-/// The outcome of a run.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The seed.
-    pub seed: u64,
-    /// The line that replays it.
-    pub replay: String,
-    /// Virtual time that it took.
-    pub lasted: Duration,
-    /// From calm to every agent showing what it should; what is wrong, if that did not come.
-    pub converged: Result<Duration, Difference>,
-    /// Everything measured.
-    pub metrics: Metrics,
-    /// By host.
-    pub traffic: Vec<Traffic>,
-    /// Renewed identities in all.
-    pub rejoins: u64,
-    /// A hash over everything that happened.
-    pub trace_hash: u64,
-    /// Things that happened.
-    pub steps: u64,
-    /// Expectations that were not met, as sentences.
-    pub failures: Vec<String>,
-}
-
-impl Report {
-    pub(super) fn new(
-        world: &World,
-        converged: Result<Duration, Difference>,
-        expectations: &[Expectation],
-    ) -> Self {
-        let mut report = Self {
-            seed: world.seed(),
-            replay: world.replay(),
-            lasted: world.now().since_start(),
-            converged,
-            metrics: world.metrics().clone(),
-            traffic: world.hosts().map(|h| world.traffic(h)).collect(),
-            rejoins: world.rejoins(),
-            trace_hash: world.trace_hash(),
-            steps: world.steps(),
-            failures: Vec::new(),
-        };
-        report.failures = expectations.iter().filter_map(|e| e.judge(&report).err()).collect();
-        report
-    }
-
-    /// Panics with everything that was not met and the line that replays it.
-    ///
-    /// # Panics
-    /// If an expectation was not met.
-    #[track_caller]
-    pub fn assert_met(&self) {
-        assert!(
-            self.failures.is_empty(),
-            "seed {}: {}\nreplay: {}",
-            self.seed,
-            self.failures.join("; "),
-            self.replay
-        );
     }
 }

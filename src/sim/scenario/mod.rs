@@ -5,10 +5,15 @@
 //! expectations are listed.
 
 mod expect;
+mod figures;
+mod report;
 
-pub use expect::{Expectation, Report};
+pub use expect::Expectation;
+pub use figures::{FIGURES, Figure, FigureKind, Unit};
+pub use report::{Rates, Report};
 
 use super::HostId;
+use super::errors::Errors;
 use super::network::Conditions;
 use super::node::{Contact, NodeSpec};
 use super::world::{Action, World};
@@ -49,10 +54,28 @@ pub struct Load {
     pub at_once: usize,
 }
 
+/// Samples that a run is looked at for, unless told otherwise.
+const SAMPLES: u32 = 150;
+
+/// An invariant broke: the run ended there and then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Violation {
+    /// The seed of the run.
+    pub seed: u64,
+    /// Name, time, node, what it did, and the line that replays it.
+    pub text: String,
+}
+
 /// What is run, with what seed it may be.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     name: String,
+    mode: String,
+    parameters: BTreeMap<String, String>,
+    replay: Option<String>,
+    sample_every: Option<Duration>,
+    batches_from: Option<Duration>,
     conditions: Conditions,
     nodes: Vec<NodeSpec>,
     timeline: Vec<(Duration, Action)>,
@@ -66,6 +89,11 @@ impl Scenario {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            mode: "shoal".to_owned(),
+            parameters: BTreeMap::new(),
+            replay: None,
+            sample_every: None,
+            batches_from: None,
             conditions: Conditions::default(),
             nodes: Vec::new(),
             timeline: Vec::new(),
@@ -151,15 +179,79 @@ impl Scenario {
         self.nodes.is_empty()
     }
 
-    /// Runs it.
+    /// The line that failures and reports give to replay a run; `{seed}` in it stands for the seed.
+    /// Without it, that of the test called like the scenario.
+    #[must_use]
+    pub fn replayed_by(mut self, line: &str) -> Self {
+        self.replay = Some(line.to_owned());
+        self
+    }
+
+    /// What runs: `shoal`, or one of the protocols it is compared with.
+    #[must_use]
+    pub fn mode(mut self, mode: &str) -> Self {
+        self.mode = mode.to_owned();
+        self
+    }
+
+    /// A parameter's value in this scenario, for a grid of them.
+    #[must_use]
+    pub fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.parameters.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// How often the run is looked at for the curves of its report; by default 150 times.
+    #[must_use]
+    pub const fn sample_every(mut self, time: Duration) -> Self {
+        self.sample_every = Some(time);
+        self
+    }
+
+    /// Batches of membership changes are counted from this time on; by default from the first fault.
+    #[must_use]
+    pub const fn batches_from(mut self, time: Duration) -> Self {
+        self.batches_from = Some(time);
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs it. What the core logs as an error during that is a broken invariant too.
     ///
     /// # Panics
     /// When an invariant breaks.
     pub fn run(&self, seed: u64) -> Report {
-        let mut world = World::new(&self.name, seed, self.conditions.clone());
+        let errors = Errors::default();
+        tracing::subscriber::with_default(errors.clone(), || self.run_watched(seed, errors))
+    }
+
+    /// The same, with a broken invariant as a value. The panic's message still goes wherever the
+    /// program's panic hook sends it.
+    pub fn try_run(&self, seed: u64) -> Result<Report, Violation> {
+        std::panic::catch_unwind(|| self.run(seed)).map_err(|payload| {
+            let text = payload
+                .downcast::<String>()
+                .map(|text| *text)
+                .or_else(|payload| payload.downcast::<&str>().map(|text| (*text).to_owned()));
+            Violation { seed, text: text.unwrap_or_else(|_| "the run panicked without a message".to_owned()) }
+        })
+    }
+
+    fn run_watched(&self, seed: u64, errors: Errors) -> Report {
+        let mut world = World::new(&self.name, seed, self.conditions.clone()).watching(errors);
+        if let Some(line) = &self.replay {
+            world = world.replayed_by(line.replace("{seed}", &seed.to_string()));
+        }
         for spec in &self.nodes {
             world.add_host(spec.clone());
         }
+        world.sample_every(self.sample_every.unwrap_or(self.lasts / SAMPLES));
+        let first_fault = self.timeline.iter().filter(|(_, a)| a.is_fault()).map(|(time, _)| *time).min();
+        world.count_batches_from(Instant::START + self.batches_from.or(first_fault).unwrap_or_default());
         for (time, action) in &self.timeline {
             world.at(Instant::START + *time, action.clone());
         }
@@ -172,7 +264,7 @@ impl Scenario {
         if converged.is_ok() && world.converged().is_ok() {
             world.verify();
         }
-        Report::new(&world, converged, &self.expectations)
+        Report::new(self, &mut world, converged)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Things that can happen to a world at a stated time, as values: what a scenario's timeline is
 //! made of.
 
-use super::World;
+use super::{HostileKind, World};
 use crate::model::{LocalCommand, NodeName};
 use crate::sim::{Conditions, HostId, Impairment, Links, Load};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// One thing that happens. Those that do not fit (starting what runs, leaving what is dead) do
 /// nothing.
@@ -18,10 +19,36 @@ pub enum Action {
     PowerOff(HostId),
     /// What the host persisted is lost; only while no agent runs.
     LoseDisk(HostId),
+    /// One host gets a copy of another's disk, as a cloned machine would; only while no agent runs
+    /// on the one that gets it.
+    CloneDisk {
+        /// Whose disk is copied.
+        from: HostId,
+        /// Who gets the copy.
+        to: HostId,
+    },
     /// The process is stopped where it is.
     Pause(HostId),
     /// It goes on.
     Resume(HostId),
+    /// The process runs and its timers fire, but what it sends waits before the socket and what
+    /// arrives waits behind it (the anomaly of the Lifeguard paper).
+    Block(HostId),
+    /// What waited is sent and handled, in order.
+    Unblock(HostId),
+    /// The host's processes get little of a core, in random slices, and stand still in between.
+    Starve {
+        /// The host.
+        host: HostId,
+        /// Share of a core, above 0 and below 1.
+        share: f64,
+        /// Mean length of a slice.
+        slice: Duration,
+    },
+    /// A starved host has a whole core again.
+    Feed(HostId),
+    /// Each datagram costs the host's processes this much time; zero ends it.
+    SlowCpu(HostId, Duration),
     /// The node leaves.
     Leave(HostId),
     /// An operator at the first host declares that the named node has left.
@@ -58,6 +85,50 @@ pub enum Action {
     SetTags(HostId, BTreeMap<String, String>),
     /// A load starts.
     Load(Load),
+    /// Somebody who is not of the cluster sends datagrams.
+    Hostile {
+        /// Whom it is aimed at.
+        target: HostId,
+        /// What is sent.
+        kind: HostileKind,
+        /// Mean time between two datagrams.
+        every: Duration,
+        /// For how long.
+        lasts: Duration,
+    },
+}
+
+impl Action {
+    /// Does it take something away from somebody? Starting, ending a fault and giving commands do
+    /// not.
+    pub const fn is_fault(&self) -> bool {
+        match self {
+            Self::Crash(_)
+            | Self::PowerOff(_)
+            | Self::LoseDisk(_)
+            | Self::CloneDisk { .. }
+            | Self::Pause(_)
+            | Self::Block(_)
+            | Self::Starve { .. }
+            | Self::Leave(_)
+            | Self::Readdress(_)
+            | Self::StepClock(..)
+            | Self::Impair { .. }
+            | Self::Hostile { .. } => true,
+            Self::SlowCpu(_, cost) => !cost.is_zero(),
+            Self::Start(_)
+            | Self::Resume(_)
+            | Self::Unblock(_)
+            | Self::Feed(_)
+            | Self::ForceLeave { .. }
+            | Self::Lift(_)
+            | Self::Heal
+            | Self::SetConditions(_)
+            | Self::Command(..)
+            | Self::SetTags(..)
+            | Self::Load(_) => false,
+        }
+    }
 }
 
 impl World {
@@ -84,12 +155,38 @@ impl World {
                 }
                 false
             }
+            Action::CloneDisk { from, to } => {
+                if self.agent(*to).is_none() {
+                    self.clone_disk(*from, *to);
+                }
+                false
+            }
             Action::Pause(host) => {
                 self.pause(*host);
                 false
             }
             Action::Resume(host) => {
                 self.resume(*host);
+                false
+            }
+            Action::Block(host) => {
+                self.block(*host);
+                false
+            }
+            Action::Unblock(host) => {
+                self.unblock(*host);
+                false
+            }
+            Action::Starve { host, share, slice } => {
+                self.starve(*host, *share, *slice);
+                false
+            }
+            Action::Feed(host) => {
+                self.feed(*host);
+                false
+            }
+            Action::SlowCpu(host, cost) => {
+                self.slow_cpu(*host, *cost);
                 false
             }
             Action::Leave(host) => {
@@ -132,6 +229,10 @@ impl World {
             Action::SetTags(host, tags) => self.set_tags(*host, tags.clone()).is_err(),
             Action::Load(load) => {
                 self.load(load.clone());
+                false
+            }
+            Action::Hostile { target, kind, every, lasts } => {
+                self.hostile(*target, *kind, *every, *lasts);
                 false
             }
         };

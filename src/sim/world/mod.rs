@@ -5,13 +5,19 @@
 //! not happen ends the run with a panic that names seed, time and node and can be replayed.
 
 mod action;
+mod hinder;
+mod hostile;
 mod load;
 mod run;
+mod sample;
 
 pub use action::Action;
+pub use hostile::HostileKind;
 pub(crate) use load::instance;
+pub use sample::{Sample, Spread};
 
 use super::engine::Engine;
+use super::errors::Errors;
 use super::network::{Conditions, Impairment, Links};
 use super::node::{Contact, Disk, Life, Node, NodeSpec};
 use super::oracle::{End, Metrics, Oracle};
@@ -21,7 +27,9 @@ use crate::core::{Agent, ForceLeaveError, Identity, Stats};
 use crate::model::{
     Generation, Instant, LocalCommand, LocalError, LocalState, MemberStatus, NodeId, NodeName,
 };
+use hostile::RunningHostile;
 use load::RunningLoad;
+use sample::Sampler;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -36,12 +44,16 @@ const EXCUSED_AFTER_FAULT: Duration = Duration::from_secs(20);
 enum Plan {
     Act(Action),
     Load(usize),
+    Hostile(usize),
+    CountBatches,
     Reap(HostId, Generation),
 }
 
 /// A simulated cluster.
 pub struct World {
     name: String,
+    /// What a user enters to see this run again.
+    replay: String,
     seed: u64,
     engine: Engine<Agent>,
     nodes: Vec<Node>,
@@ -49,9 +61,17 @@ pub struct World {
     plans: BTreeMap<u64, Plan>,
     planned: u64,
     loads: Vec<RunningLoad>,
+    hostile: Vec<RunningHostile>,
+    starved: u64,
+    sampler: Option<Sampler>,
+    /// What the core logs as an error, if the run is watched for that.
+    errors: Option<Errors>,
+    /// Agents that stopped because their name was taken; each says so as an error.
+    names_refused: usize,
     labels: BTreeMap<String, ImpairmentId>,
     excused_until: Instant,
     refused_commands: u64,
+    queue_max: usize,
 }
 
 impl World {
@@ -59,6 +79,7 @@ impl World {
     pub fn new(name: &str, seed: u64, conditions: Conditions) -> Self {
         Self {
             name: name.to_owned(),
+            replay: format!("SIM_SEED={seed} cargo test --test simulations {name}"),
             seed,
             engine: Engine::new(seed, conditions),
             nodes: Vec::new(),
@@ -66,10 +87,32 @@ impl World {
             plans: BTreeMap::new(),
             planned: 0,
             loads: Vec::new(),
+            hostile: Vec::new(),
+            starved: 0,
+            sampler: None,
+            errors: None,
+            names_refused: 0,
             labels: BTreeMap::new(),
             excused_until: Instant::START,
             refused_commands: 0,
+            queue_max: 0,
         }
+    }
+
+    /// Gives the line that replays this run, for failures to show; without it, that of the test
+    /// `name`.
+    #[must_use]
+    pub fn replayed_by(mut self, line: String) -> Self {
+        self.replay = line;
+        self
+    }
+
+    /// From now on an ERROR that lands in `errors` breaks an invariant, unless it is the one that
+    /// goes with a refused name.
+    #[must_use]
+    pub(crate) fn watching(mut self, errors: Errors) -> Self {
+        self.errors = Some(errors);
+        self
     }
 
     // ---- getters
@@ -94,14 +137,9 @@ impl World {
         self.engine.host(host).process.as_ref()
     }
 
-    /// Does an agent run here that is neither paused nor leaving?
+    /// Does an agent run here that is neither paused, blocked or starved nor leaving?
     pub fn is_live(&self, host: HostId) -> bool {
-        self.node(host).life == Life::Running && !self.is_paused(host)
-    }
-
-    /// Is the agent's process stopped where it is?
-    pub fn is_paused(&self, host: HostId) -> bool {
-        self.engine.host(host).is_paused()
+        self.node(host).life == Life::Running && !self.is_silenced(host)
     }
 
     /// Does an agent run here that was told to leave?
@@ -164,7 +202,47 @@ impl World {
 
     /// Forgets what was measured so far.
     pub fn reset_metrics(&mut self) {
-        self.oracle.metrics = Metrics::default();
+        self.oracle.reset_metrics();
+    }
+
+    /// Takes what was measured so far; measuring begins anew.
+    pub(crate) fn take_metrics(&mut self) -> Metrics {
+        let metrics = std::mem::take(&mut self.oracle.metrics);
+        self.oracle.reset_metrics();
+        metrics
+    }
+
+    /// From then on batches of membership changes are counted; those before do not count.
+    pub fn count_batches_from(&mut self, at: Instant) {
+        self.plan(at, Plan::CountBatches);
+    }
+
+    /// Probes started, and those that nobody answered, over all hosts and processes.
+    pub fn probes(&self) -> (u64, u64) {
+        let (mut sent, mut unanswered) = (0, 0);
+        for host in self.hosts() {
+            let (sent_before, unanswered_before) = self.node(host).probes_before;
+            let stats = self.stats(host).unwrap_or_default();
+            sent += sent_before + stats.probes_sent;
+            unanswered += unanswered_before + stats.probes_failed;
+        }
+        (sent, unanswered)
+    }
+
+    /// Rumours that waited in one agent when it had handled a timeout, at most.
+    pub const fn queue_max(&self) -> usize {
+        self.queue_max
+    }
+
+    /// The fewest live members that a live agent shows; `None` if no agent lives.
+    pub fn members_alive_min(&self) -> Option<usize> {
+        let live = self.hosts().filter(|h| self.is_live(*h));
+        live.map(|h| self.oracle.tally(h).live()).min()
+    }
+
+    /// Views of members and entries that are not as they should be.
+    pub const fn wrong_views(&self) -> usize {
+        self.oracle.wrong()
     }
 
     /// Commands of load and scenario that an agent refused.
@@ -208,10 +286,12 @@ impl World {
             book_dirty: false,
             book_saved: Instant::START,
             excused_until: Instant::START,
+            faulty: false,
             joined_after: None,
             name_taken: false,
             left_acknowledged_by: None,
             rejoins_before: 0,
+            probes_before: (0, 0),
         });
         host
     }
@@ -274,6 +354,9 @@ impl World {
         if let Err(what) = self.oracle.started(host, &agent, now) {
             self.violated(host, &what);
         }
+        if self.is_starved(host) {
+            self.oracle.paused(host, true);
+        }
         self.engine.start(host, agent);
         self.absorb();
         if !join.is_empty() {
@@ -316,7 +399,11 @@ impl World {
         let generation = agent.identity().generation;
         let node = self.node_mut(host);
         node.life = Life::Down;
-        node.rejoins_before += agent.stats().rejoins;
+        node.faulty |= end == End::Crash;
+        let stats = agent.stats();
+        node.rejoins_before += stats.rejoins;
+        node.probes_before.0 += stats.probes_sent;
+        node.probes_before.1 += stats.probes_failed;
         self.oracle.stopped(host, end, now);
         self.plan(now + reap_after, Plan::Reap(host, generation));
     }
@@ -343,24 +430,6 @@ impl World {
         self.start(host);
     }
 
-    /// Stops the process: nothing is sent, nothing handled, its socket fills.
-    pub fn pause(&mut self, host: HostId) {
-        if self.is_live(host) {
-            self.engine.pause(host);
-            self.oracle.paused(host, true);
-        }
-    }
-
-    /// Lets a paused process go on.
-    pub fn resume(&mut self, host: HostId) {
-        if self.is_paused(host) {
-            let until = self.now() + EXCUSED_AFTER_FAULT;
-            self.node_mut(host).excused_until = until;
-            self.engine.resume(host);
-            self.oracle.paused(host, false);
-        }
-    }
-
     /// Steps the wall clock; the next start sees it.
     pub fn step_clock(&mut self, host: HostId, by_ms: i64) {
         self.node_mut(host).clock_ahead_ms += by_ms;
@@ -378,7 +447,7 @@ impl World {
 
     /// A command of the host's operator: checked, made durable, applied.
     pub fn command(&mut self, host: HostId, command: &LocalCommand) -> Result<(), LocalError> {
-        if self.is_paused(host) {
+        if self.engine.host(host).is_frozen() {
             return Err(LocalError::Leaving);
         }
         let now = self.now();
@@ -420,7 +489,7 @@ impl World {
 
     /// Lets the node leave; its process ends by itself when that is done.
     pub fn leave(&mut self, host: HostId) {
-        if !self.is_live(host) {
+        if self.node(host).life != Life::Running || self.engine.host(host).is_frozen() {
             return;
         }
         let now = self.now();
@@ -456,6 +525,7 @@ impl World {
 
     /// Impairs links until [`Self::lift`] or [`Self::heal`].
     pub fn impair(&mut self, links: &Links, impairment: Impairment) -> ImpairmentId {
+        self.name_faulty(links);
         self.engine.network.impair(links, impairment)
     }
 

@@ -4,10 +4,14 @@ use super::{EXCUSED_AFTER_FAULT, Plan, World};
 use crate::core::{Agent, Event};
 use crate::model::Instant;
 use crate::sim::engine::{Engine, Step};
+use crate::sim::errors::Errors;
 use crate::sim::node::{BOOK_INTERVAL, Life, Node};
-use crate::sim::oracle::{Difference, End};
+use crate::sim::oracle::{Difference, End, Standing};
 use crate::sim::{Action, HostId, Load};
 use std::time::Duration;
+
+/// How the core logs that another node has its name.
+const NAME_TAKEN: &str = "another live node has this name";
 
 impl World {
     /// Lets this much time pass.
@@ -67,6 +71,9 @@ impl World {
 
     /// Does something at `at`.
     pub fn at(&mut self, at: Instant, action: Action) {
+        if let Action::Hostile { kind, .. } = &action {
+            self.watch_datagrams(*kind);
+        }
         self.plan(at, Plan::Act(action));
     }
 
@@ -86,7 +93,14 @@ impl World {
 
     /// Does the next thing; `false` once nothing is left to do until `until`.
     fn step(&mut self, until: Instant) -> bool {
-        let Some(step) = self.engine.step(until) else { return false };
+        let stop = self.sample_due().map_or(until, |due| due.min(until));
+        let Some(step) = self.engine.step(stop) else {
+            if self.sample_due().is_some_and(|due| due <= self.now()) {
+                self.sample();
+                return true;
+            }
+            return false;
+        };
         if let Some((host, what)) = self.engine.complaint.take() {
             self.violated(host, &what);
         }
@@ -99,12 +113,33 @@ impl World {
             Step::Plan(number) => match self.plans.remove(&number) {
                 Some(Plan::Act(action)) => self.act(&action),
                 Some(Plan::Load(load)) => self.fire(load),
+                Some(Plan::Hostile(number)) => self.attack(number),
+                Some(Plan::CountBatches) => self.oracle.metrics.batches.clear(),
                 Some(Plan::Reap(host, generation)) => self.oracle.reaped(host, generation),
                 None => {}
             },
             Step::Nothing => {}
         }
+        if self.errors.as_ref().is_some_and(Errors::any) {
+            self.look_at_errors(step);
+        }
         true
+    }
+
+    /// The core logged an error. Only a node whose name is taken has a reason to.
+    fn look_at_errors(&mut self, step: Step) {
+        let texts = self.errors.as_ref().map(Errors::take).unwrap_or_default();
+        for text in texts {
+            if text.starts_with(NAME_TAKEN) && self.names_refused > 0 {
+                self.names_refused -= 1;
+                continue;
+            }
+            let host = match step {
+                Step::Input(host) | Step::Woken(host) => host,
+                Step::Plan(_) | Step::Nothing => HostId(0),
+            };
+            self.violated(host, &format!("logged an error: {text}"));
+        }
     }
 
     /// Shows the oracle what agents told, and does what their shells would do about it.
@@ -116,14 +151,17 @@ impl World {
         let mut told = std::mem::take(&mut self.engine.told);
         for (host, event) in told.drain(..) {
             let Some(agent) = self.engine.host(host).process.as_ref() else { continue };
-            let healthy = |observer, subject| {
-                is_healthy(&self.engine, &self.nodes, self.excused_until, observer, subject)
+            let standing = |observer: HostId, subject: HostId| Standing {
+                healthy: is_healthy(&self.engine, &self.nodes, self.excused_until, observer, subject),
+                observer_faulty: self.nodes[observer.index()].faulty,
+                subject_faulty: self.nodes[subject.index()].faulty,
             };
-            if let Err(what) = self.oracle.observe(host, agent, &event, now, &healthy) {
+            if let Err(what) = self.oracle.observe(host, agent, &event, now, &standing) {
                 self.violated(host, &what);
             }
             self.serve(host, &event);
         }
+        self.oracle.input_over();
         if self.engine.told.is_empty() {
             self.engine.told = told;
         }
@@ -152,6 +190,7 @@ impl World {
             }
             Event::NameTaken { .. } => {
                 node.name_taken = true;
+                self.names_refused += 1;
                 self.end(host, End::NameTaken);
             }
             Event::EntryChanged(..) | Event::JoinRetried { .. } => {}
@@ -163,6 +202,7 @@ impl World {
         let Some(agent) = self.engine.host(host).process.as_ref() else { return };
         let waiting = agent.stats().rumours_waiting;
         let max = agent.config().max_rumours;
+        self.queue_max = self.queue_max.max(waiting);
         if waiting > max {
             self.violated(host, &format!("{waiting} rumours wait: want at most {max}"));
         }
@@ -188,17 +228,17 @@ impl World {
     /// Ends the run.
     pub(super) fn violated(&self, host: HostId, what: &str) -> ! {
         panic!(
-            "{name} at {time:?}: {node} ({host:?}) {what}\nreplay: SIM_SEED={seed} cargo test --test simulations {name}",
+            "{name} at {time:?}: {node} ({host:?}) {what}\nreplay: {replay}",
             name = self.name,
             time = self.now().since_start(),
             node = self.name_of(host),
-            seed = self.seed,
+            replay = self.replay,
         );
     }
 
     /// The line that replays this run.
     pub fn replay(&self) -> String {
-        format!("SIM_SEED={} cargo test --test simulations {}", self.seed, self.name)
+        self.replay.clone()
     }
 
     /// For as long after a fault are verdicts made under it excused.
@@ -218,7 +258,7 @@ fn is_healthy(
     let now = engine.now();
     let fit = |h: HostId| {
         let node = &nodes[h.index()];
-        node.life == Life::Running && !engine.host(h).is_paused() && node.excused_until <= now
+        node.life == Life::Running && !engine.host(h).is_hindered() && node.excused_until <= now
     };
     excused_until <= now
         && fit(observer)
