@@ -8,6 +8,7 @@ mod plan;
 mod progress;
 mod record;
 mod reports;
+mod run;
 mod store;
 mod summary;
 mod workers;
@@ -20,8 +21,8 @@ use crate::sim::file::Mode;
 use clap::builder::PossibleValuesParser;
 use plan::{Job, Planned, Wanted};
 use progress::{Progress, Shown};
-use record::{Figures, Record};
 use reports::Results;
+use run::Finished;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,14 +30,16 @@ use workers::News;
 
 /// Flags of `shoal simulate`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A file says who runs, what happens to them, and what is expected. A run depends on its file,\n\
+#[command(
+    after_help = "A file says who runs, what happens to them, and what is expected. A run depends on its file,\n\
     parameters, mode and seed alone: the same ones give the same run, bit for bit.\n\n\
     Exit code 0: all that is expected held. 1: something did not; the line that repeats the run is\n\
     printed. 2: wrong use, or a file that says something impossible.\n\n\
     With --out, finished runs are kept as they come, and the same call goes on where it was stopped.\n\n\
     Examples:\n  shoal simulate simulations/s09_mass_crash.toml --sample\n  \
     shoal simulate simulations/swarm.toml --seeds 10000\n  \
-    shoal simulate simulations/s05_lifeguard_threshold.toml --out reports")]
+    shoal simulate simulations/s05_lifeguard_threshold.toml --out reports"
+)]
 pub struct Simulate {
     /// Scenario files
     #[arg(required = true, value_name = "FILE")]
@@ -130,12 +133,11 @@ impl Session<'_, '_> {
         };
         let mut progress = Progress::new(shown, jobs.len());
         let threads = args.jobs.map_or_else(cores, usize::from);
-        // The first run of a file is the one whose log and curves are kept.
-        let is_first = |job: &Job| *job == first(planned, job.file);
         let with_log = args.out.is_some();
-        let work = |number: usize, watch: &mut dyn FnMut(Duration)| {
-            let job = &jobs[number];
-            run_one(&planned[job.file], *job, with_log && is_first(job), watch)
+        let work = |number: usize, watch: &mut dyn FnMut(Duration, Duration)| {
+            let (job, file) = (jobs[number], &planned[jobs[number].file]);
+            let logged = with_log && job == file.first(job.file);
+            run::run(file, job, reports::is_whole(file, job), logged, watch)
         };
         workers::run_all(jobs.len(), threads, work, |news| {
             match news {
@@ -144,7 +146,7 @@ impl Session<'_, '_> {
                 News::Done(number, done) => {
                     let job = jobs[number];
                     let file = &planned[job.file];
-                    let finished = done.and_then(|done| done).unwrap_or_else(|text| Finished::broken(file, job, &text));
+                    let finished = done.unwrap_or_else(|text| Finished::broken(file, job, &text));
                     progress.done(number, finished.record.lasted(), !finished.record.failures.is_empty());
                     self.results[job.file].add(file, job, finished)?;
                     if self.results[self.told..].first().is_some_and(Results::is_complete) {
@@ -164,23 +166,30 @@ impl Session<'_, '_> {
 
     /// Tells of the files that are complete, in the order of the command line.
     fn tell_finished(&mut self) -> Result<(), Failure> {
-        while let Some(results) = self.results.get_mut(self.told)
+        while let Some(results) = self.results.get(self.told)
             && results.is_complete()
         {
             let planned = &self.planned[self.told];
-            let outcome = results.finish(planned)?;
-            self.failed |= outcome.has_failed();
+            let outcome = outcome::of(planned, results);
+            let json = report::json(&outcome);
+            results.write(&json, &report::html(&outcome))?;
+            self.failed |= results.runs().any(|run| !run.record.failures.is_empty());
             if self.output.is_json() {
-                self.output.json(&outcome.json())?;
+                self.output.raw(json.as_bytes())?;
             } else {
                 if self.told > 0 {
                     self.output.line("")?;
                 }
-                self.output.line(summary::table(planned, &outcome))?;
+                summary::print(planned, results, self.output)?;
             }
             self.output.flush()?;
             self.told += 1;
         }
         Ok(())
     }
+}
+
+/// Cores that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }

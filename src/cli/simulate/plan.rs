@@ -1,8 +1,9 @@
 //! From files and flags to a list of runs, each described by values alone.
 
+use super::record::Record;
 use super::store;
 use crate::cli::failure::Failure;
-use crate::sim::file::{self, Point, ScenarioFile};
+use crate::sim::file::{self, Mode, Point, ScenarioFile};
 use std::path::{Path, PathBuf};
 
 /// A scenario file with the runs that are wanted of it.
@@ -44,7 +45,9 @@ pub(super) fn plan(paths: &[PathBuf], wanted: &Wanted<'_>) -> Result<Vec<Planned
         let one = Planned::read(path, wanted, program)?;
         if planned.iter().any(|other| other.file.name == one.file.name) {
             let name = &one.file.name;
-            return Err(Failure::usage(format!("two files are called {name}: their reports would be the same file")));
+            return Err(Failure::usage(format!(
+                "two files are called {name}: their reports would be the same file"
+            )));
         }
         planned.push(one);
     }
@@ -66,7 +69,9 @@ impl Planned {
         let file = file::parse(&shown, &text).map_err(|error| Failure::usage(error.to_string()))?;
         let mut grid = file.grid.clone();
         for (name, value) in wanted.set.iter().filter(|(name, _)| file.grid.names().any(|n| n == name)) {
-            grid = grid.fixed(name, value).map_err(|want| Failure::usage(format!("--set {name}={value}: want {want}")))?;
+            grid = grid
+                .fixed(name, value)
+                .map_err(|want| Failure::usage(format!("--set {name}={value}: want {want}")))?;
         }
         let points = if wanted.sample { grid.sample() } else { grid.points() };
         let modes: Vec<String> = if wanted.modes.is_empty() {
@@ -107,13 +112,25 @@ impl Planned {
         })
     }
 
+    /// The run whose log is written.
+    pub(super) const fn first(&self, file: usize) -> Job {
+        Job { file, point: 0, mode: 0, seed: self.seeds.0 }
+    }
+
+    /// Where a run stands among all of this file.
+    pub(super) fn place(&self, job: Job) -> usize {
+        let seeds = usize::try_from(self.seeds.1).unwrap_or(usize::MAX);
+        let seed = usize::try_from(job.seed - self.seeds.0).unwrap_or(usize::MAX);
+        (job.point * self.modes.len() + job.mode) * seeds + seed
+    }
+
     /// Runs that are wanted.
     pub(super) fn len(&self) -> usize {
         self.points.len() * self.modes.len() * usize::try_from(self.seeds.1).unwrap_or(usize::MAX)
     }
 
     pub(super) fn scenario(&self, job: Job) -> Result<crate::sim::Scenario, Failure> {
-        let mode = self.mode(job.mode)?;
+        let mode = Mode::named(&self.modes[job.mode]).expect("flags and files name modes that exist");
         let point = &self.points[job.point];
         let scenario = self.file.scenario(point, mode, job.seed);
         let mut scenario = scenario.map_err(|error| Failure::usage(error.to_string()))?;
@@ -123,16 +140,19 @@ impl Planned {
         Ok(scenario.replayed_by(&self.replay(job)))
     }
 
-    fn mode(&self, number: usize) -> Result<file::Mode, Failure> {
-        let word = &self.modes[number];
-        let found = file::Mode::ALL.iter().copied().find(|mode| mode.word() == word);
-        found.ok_or_else(|| Failure::usage(format!("{word:?} is no mode")))
+    /// The same for a run that has ended.
+    pub(super) fn replay_of(&self, run: &Record) -> String {
+        let is_there =
+            |point: &Point| point.words().all(|(name, value)| run.parameters.get(name) == Some(&value));
+        let point = self.points.iter().position(is_there).unwrap_or_default();
+        let mode = self.modes.iter().position(|mode| *mode == run.mode).unwrap_or_default();
+        self.replay(Job { file: 0, point, mode, seed: run.seed })
     }
 
     /// The line that repeats one run, for a shell.
     pub(super) fn replay(&self, job: Job) -> String {
         let mut line = format!("shoal simulate {} --seed {}", quoted(&self.path.to_string_lossy()), job.seed);
-        if self.modes.len() > 1 || self.modes[job.mode] != file::Mode::default().word() {
+        if self.modes.len() > 1 || self.modes[job.mode] != Mode::Shoal.word() {
             line.push_str(&format!(" --mode {}", self.modes[job.mode]));
         }
         for (name, value) in self.points[job.point].words() {
@@ -151,7 +171,8 @@ impl Planned {
 
 /// `text` as one word of a shell.
 fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '=' | ':' | ',' | '+');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '=' | ':' | ',' | '+');
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }

@@ -112,7 +112,8 @@ impl Progress {
 
     fn share(&self) -> f64 {
         let begun = self.under_way.values();
-        let begun: f64 = begun.map(|(at, all)| at.as_secs_f64() / all.as_secs_f64().max(1e-9)).map(|s| s.min(1.0)).sum();
+        let begun: f64 =
+            begun.map(|(at, all)| at.as_secs_f64() / all.as_secs_f64().max(1e-9)).map(|s| s.min(1.0)).sum();
         (self.done as f64 + begun) / self.total.max(1) as f64
     }
 }

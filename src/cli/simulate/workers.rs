@@ -14,8 +14,8 @@ const THREAD_NAME: &str = "simulated run";
 
 /// What workers tell.
 pub(super) enum News<T> {
-    /// Job so and so has come to this point of its virtual time.
-    At(usize, Duration),
+    /// Job so and so has come to this point of its virtual time, out of so much.
+    At(usize, Duration, Duration),
     /// It is done; the error is the message of a panic.
     Done(usize, Result<T, String>),
     /// Nothing for a while.
@@ -27,7 +27,7 @@ pub(super) enum News<T> {
 pub(super) fn run_all<T: Send, E>(
     count: usize,
     threads: usize,
-    work: impl Fn(usize, &mut dyn FnMut(Duration)) -> T + Sync,
+    work: impl Fn(usize, &mut dyn FnMut(Duration, Duration)) -> T + Sync,
     mut tell: impl FnMut(News<T>) -> Result<(), E>,
 ) -> Result<(), E> {
     let _quiet = Quiet::new();
@@ -42,9 +42,9 @@ pub(super) fn run_all<T: Send, E>(
                     if job >= count {
                         return;
                     }
-                    let mut watch = |at| {
+                    let mut watch = |at, of| {
                         // Nobody listens any more once the caller gave up.
-                        sender.send(News::At(job, at)).ok();
+                        sender.send(News::At(job, at, of)).ok();
                     };
                     let done = panic::catch_unwind(AssertUnwindSafe(|| work(job, &mut watch)));
                     let done = done.map_err(|panic| message(&*panic));
@@ -75,7 +75,8 @@ pub(super) fn run_all<T: Send, E>(
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without a message").to_owned()
 }
 
@@ -113,8 +114,8 @@ mod tests {
     #[test]
     fn every_job_is_done_once_and_a_panic_is_the_result_of_its_job() {
         let mut done = vec![None; 20];
-        let work = |job: usize, watch: &mut dyn FnMut(Duration)| {
-            watch(Duration::from_secs(job as u64));
+        let work = |job: usize, watch: &mut dyn FnMut(Duration, Duration)| {
+            watch(Duration::from_secs(job as u64), Duration::from_secs(20));
             assert!(job != 7, "job {job} falls");
             job * 2
         };
@@ -136,10 +137,15 @@ mod tests {
     #[test]
     fn whoever_listens_can_end_it() {
         let mut heard = 0;
-        let ended = run_all(1_000, 2, |job, _| job, |news| {
-            heard += usize::from(matches!(news, News::Done(..)));
-            if heard == 3 { Err("enough") } else { Ok(()) }
-        });
+        let ended = run_all(
+            1_000,
+            2,
+            |job, _| job,
+            |news| {
+                heard += usize::from(matches!(news, News::Done(..)));
+                if heard == 3 { Err("enough") } else { Ok(()) }
+            },
+        );
         assert_eq!((ended, heard), (Err("enough"), 3));
     }
 }

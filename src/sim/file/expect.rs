@@ -12,8 +12,8 @@ use super::error::{Fault, one_of};
 use super::reader::{Reader, as_number, value_fault};
 use super::tree::{Item, Value};
 use crate::model::parse_duration;
-use crate::sim::scenario::{FIGURES, FigureKind, Relation, Unit};
 use crate::sim::Expectation;
+use crate::sim::scenario::{FIGURES, FigureKind, Relation, Unit};
 
 const BOUND_WANT: &str = r#"a number, or a text such as "< 4.0", "<= 10s" (for times), ">= 17" or "= 1""#;
 

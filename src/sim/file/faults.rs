@@ -140,7 +140,9 @@ impl<'a> Faults<'a> {
         if let Some(until) = until
             && (until < at || until > self.lasts)
         {
-            return Err(repeat.fault("until", format!("from {at:?}, when it begins, to {:?}, the end", self.lasts)));
+            return Err(
+                repeat.fault("until", format!("from {at:?}, when it begins, to {:?}, the end", self.lasts))
+            );
         }
         repeat.finish()?;
         if lasts.is_none() && !effect.end.is_empty() {
@@ -201,7 +203,8 @@ impl<'a> Faults<'a> {
             "start" => {
                 let hosts = self.hosts(reader, "nodes", number)?;
                 if let Some(up) = hosts.iter().find(|host| !self.down.contains(host)) {
-                    let want = format!("nodes that are down: nothing stopped {}", self.nodes.directory.name_of(*up));
+                    let want =
+                        format!("nodes that are down: nothing stopped {}", self.nodes.directory.name_of(*up));
                     return Err(reader.fault("nodes", want));
                 }
                 Ok(Effect { begin: each(&hosts, Action::Start), end: Vec::new() })
@@ -214,7 +217,8 @@ impl<'a> Faults<'a> {
             "resume" => {
                 let hosts = self.hosts(reader, "nodes", number)?;
                 if let Some(runs) = hosts.iter().find(|host| !self.paused.contains(host)) {
-                    let want = format!("nodes that are paused: {} is not", self.nodes.directory.name_of(*runs));
+                    let want =
+                        format!("nodes that are paused: {} is not", self.nodes.directory.name_of(*runs));
                     return Err(reader.fault("nodes", want));
                 }
                 Ok(Effect { begin: each(&hosts, Action::Resume), end: Vec::new() })
@@ -259,7 +263,8 @@ impl<'a> Faults<'a> {
             }
             "starve" => {
                 let share = reader.share("share")?.filter(|share| *share > 0.0);
-                let share = share.ok_or_else(|| reader.fault("share", "its share of a core, above 0, at most 1"))?;
+                let share =
+                    share.ok_or_else(|| reader.fault("share", "its share of a core, above 0, at most 1"))?;
                 let slice = reader.duration("slice")?.unwrap_or(Duration::from_millis(10));
                 effect.begin.extend(hosts.iter().map(|host| Action::Starve { host: *host, share, slice }));
                 effect.end.extend(hosts.iter().map(|host| Action::Feed(*host)));
@@ -307,7 +312,8 @@ impl<'a> Faults<'a> {
         for side in list {
             let hosts = self.nodes.directory.hosts(side, &path, self.draw(number))?;
             if let Some(twice) = hosts.iter().find(|host| parts.iter().flatten().any(|h| h == *host)) {
-                let want = format!("each node on one side: {} is on two", self.nodes.directory.name_of(*twice));
+                let want =
+                    format!("each node on one side: {} is on two", self.nodes.directory.name_of(*twice));
                 return Err(value_fault(&path, item.line, &item.value, want));
             }
             parts.push(hosts);
@@ -345,7 +351,9 @@ impl<'a> Faults<'a> {
                     return Err(reader.fault("to", "another host that bears the same name, such as n1#2"));
                 }
                 if !self.down.contains(&to) {
-                    return Err(reader.fault("to", r#"a node that does not run, such as one with start = "never""#));
+                    return Err(
+                        reader.fault("to", r#"a node that does not run, such as one with start = "never""#)
+                    );
                 }
                 effect.begin.push(Action::CloneDisk { from, to });
                 effect.begin.push(Action::Start(to));

@@ -113,11 +113,13 @@ impl Grid {
         let mut points = Vec::new();
         for part in [&self.full, &self.sample] {
             let longest = part.iter().map(|(_, values)| values.len()).max().unwrap_or(1);
-            points.extend((0..longest).map(|n| Point {
-                values: part
-                    .iter()
-                    .map(|(name, values)| (name.clone(), values[n.min(values.len() - 1)].clone()))
-                    .collect(),
+            points.extend((0..longest).map(|n| {
+                Point {
+                    values: part
+                        .iter()
+                        .map(|(name, values)| (name.clone(), values[n.min(values.len() - 1)].clone()))
+                        .collect(),
+                }
             }));
         }
         points

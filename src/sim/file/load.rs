@@ -68,11 +68,17 @@ fn load(
         (every, rate) => every.or_else(|| rate.map(|rate| Duration::from_secs(1).div_f64(rate as f64))),
     };
     let (every, lasts, count) = match (every, lasts, count) {
-        (Some(every), lasts, count) => (every, lasts.unwrap_or(run_lasts.saturating_sub(from)), count.unwrap_or(1)),
+        (Some(every), lasts, count) => {
+            (every, lasts.unwrap_or(run_lasts.saturating_sub(from)), count.unwrap_or(1))
+        }
         // A burst: so many commands at one moment.
         (None, None, Some(count)) => (Duration::from_secs(1), Duration::from_micros(1), count),
-        (None, Some(_), Some(_)) => return Err(reader.fault("lasts", "every or rate beside it, or a count alone")),
-        (None, _, None) => return Err(reader.fault("every", "time between commands; or rate, or count for a burst")),
+        (None, Some(_), Some(_)) => {
+            return Err(reader.fault("lasts", "every or rate beside it, or a count alone"));
+        }
+        (None, _, None) => {
+            return Err(reader.fault("every", "time between commands; or rate, or count for a burst"));
+        }
     };
     let at_once = usize::try_from(count).expect("a burst is small");
     Ok((from, Load { hosts, kind: *kind, every, lasts, at_once }))

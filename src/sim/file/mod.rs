@@ -26,6 +26,7 @@ mod expect;
 mod faults;
 mod grid;
 mod load;
+mod mode;
 mod network;
 mod nodes;
 mod reader;
@@ -36,9 +37,10 @@ mod tree;
 
 pub use error::{FileError, FileFault};
 pub use grid::{Grid, Point};
+pub use mode::Mode;
 
+use super::scenario::{FIGURES, FigureKind};
 use super::{Action, Conditions, HostId, Scenario, swarm};
-use crate::core::config::Membership;
 use error::{Fault, one_of};
 use nodes::{Nodes, Start};
 use reader::Reader;
@@ -49,6 +51,9 @@ use tree::Table;
 const SEEDS_MAX: u64 = 1_000_000;
 /// Virtual time that a run may last: somewhat more than the longest partition worth a look.
 const LASTS_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Figures that are worth a look whatever a file is about.
+const ALWAYS_SHOWN: [&str; 3] = ["converged_s", "false_failures", "bytes_per_node_s_mean"];
 
 /// A checked scenario file.
 #[derive(Debug, Clone)]
@@ -66,7 +71,7 @@ pub struct ScenarioFile {
     /// The same for the sample.
     pub sample_seeds: u64,
     /// Variants of membership to run, the one that others are compared with first.
-    pub modes: Vec<Membership>,
+    pub modes: Vec<Mode>,
     /// Its parameters.
     pub grid: Grid,
     /// Everything is drawn from the seed.
@@ -118,7 +123,7 @@ impl ScenarioFile {
     }
 
     /// The scenario at one point of the grid. Run it with the same seed.
-    pub fn scenario(&self, point: &Point, mode: Membership, seed: u64) -> Result<Scenario, FileError> {
+    pub fn scenario(&self, point: &Point, mode: Mode, seed: u64) -> Result<Scenario, FileError> {
         let filled = self.table.filled(&point.parameters(), "");
         let built = filled.and_then(|table| self.build(&table, mode, seed));
         built.map_err(|fault| {
@@ -130,7 +135,20 @@ impl ScenarioFile {
         })
     }
 
-    fn build(&self, table: &Table, mode: Membership, seed: u64) -> Result<Scenario, Fault> {
+    /// The figures that the file speaks of, and a few that are always worth a look; in the order of
+    /// [`FIGURES`].
+    pub fn figures_of_interest(&self) -> Vec<&'static FigureKind> {
+        let expected = match self.table.get("expect").map(|item| &item.value) {
+            Some(tree::Value::Table(table)) => table.keys.as_slice(),
+            _ => &[],
+        };
+        let spoken_of = |name: &str| {
+            self.known.iter().any(|(key, _)| key == name) || expected.iter().any(|(key, _)| key == name)
+        };
+        FIGURES.iter().filter(|kind| ALWAYS_SHOWN.contains(&kind.name) || spoken_of(kind.name)).collect()
+    }
+
+    fn build(&self, table: &Table, mode: Mode, seed: u64) -> Result<Scenario, Fault> {
         let mut reader = Reader::new(table, "");
         for key in
             ["about", "reproduces", "known", "seeds", "sample_seeds", "modes", "grid", "grid_sample", "swarm"]
@@ -139,7 +157,7 @@ impl ScenarioFile {
         }
         if self.is_swarm {
             reader.finish()?;
-            return Ok(swarm(&self.name, seed).membership(mode));
+            return Ok(swarm(&self.name, seed).mode(mode.word()));
         }
         let lasts = reader.need_duration("lasts")?;
         if lasts.is_zero() || lasts > LASTS_MAX {
@@ -183,7 +201,7 @@ impl ScenarioFile {
                 })))
                 .min(lasts)
         });
-        let mut scenario = self.populate(nodes, base).membership(mode).calm_from(calm).lasts(lasts);
+        let mut scenario = self.populate(nodes, base).mode(mode.word()).calm_from(calm).lasts(lasts);
         for (at, action) in faults {
             scenario = scenario.at(at, action);
         }
@@ -199,7 +217,7 @@ impl ScenarioFile {
             scenario = scenario.node(spec);
             match start {
                 Start::At(at) => scenario = scenario.at(at, Action::Start(HostId(number))),
-                Start::Settled => scenario = scenario.settled([HostId(number)]),
+                Start::Settled => scenario = scenario.at(Duration::ZERO, Action::Start(HostId(number))),
                 Start::Never => {}
             }
         }
@@ -207,10 +225,12 @@ impl ScenarioFile {
     }
 
     /// `[expect]` is what Shoal has to keep; `[expect.swim]` is about that mode only.
-    fn expectations(&self, reader: &mut Reader<'_>, mode: Membership) -> Result<Vec<super::Expectation>, Fault> {
+    fn expectations(&self, reader: &mut Reader<'_>, mode: Mode) -> Result<Vec<super::Expectation>, Fault> {
         let Some(table) = reader.item("expect") else { return Ok(Vec::new()) };
-        let tree::Value::Table(all) = &table.value else { return Err(reader.fault("expect", "a table of figures")) };
-        let is_mode = |key: &str| Membership::ALL.iter().any(|mode| mode.word() == key);
+        let tree::Value::Table(all) = &table.value else {
+            return Err(reader.fault("expect", "a table of figures"));
+        };
+        let is_mode = |key: &str| Mode::ALL.iter().any(|mode| mode.word() == key);
         let mut found = Vec::new();
         for (key, item) in all.keys.iter().filter(|(key, _)| is_mode(key)) {
             // All are read, so that a mistake is found whatever is run.
@@ -224,23 +244,23 @@ impl ScenarioFile {
             keys: all.keys.iter().filter(|(key, _)| !is_mode(key)).cloned().collect(),
         };
         let wanted = expect::expectations(Reader::new(&common, "expect"))?;
-        if mode == Membership::Shoal {
+        if mode == Mode::Shoal {
             found.extend(wanted);
         }
         Ok(found)
     }
 }
 
-fn modes(reader: &mut Reader<'_>) -> Result<Vec<Membership>, Fault> {
-    let words: Vec<&str> = Membership::ALL.iter().map(|mode| mode.word()).collect();
-    let Some(item) = reader.item("modes") else { return Ok(vec![Membership::Shoal]) };
+fn modes(reader: &mut Reader<'_>) -> Result<Vec<Mode>, Fault> {
+    let words: Vec<&str> = Mode::ALL.iter().map(|mode| mode.word()).collect();
+    let Some(item) = reader.item("modes") else { return Ok(vec![Mode::Shoal]) };
     let tree::Value::List(list) = &item.value else {
         return Err(reader.fault("modes", format!("a list of {}", words.join(", "))));
     };
     let mut modes = Vec::new();
     for item in list {
         let word = item.as_text().unwrap_or_default();
-        let mode = Membership::ALL.iter().find(|mode| mode.word() == word);
+        let mode = Mode::ALL.iter().find(|mode| mode.word() == word);
         let Some(mode) = mode.filter(|mode| !modes.contains(*mode)) else {
             let want = format!("{}, each once", one_of(word, words.iter().copied()));
             return Err(reader::value_fault("modes", item.line, &item.value, want));

@@ -6,7 +6,8 @@ use super::tree::{Item, Value};
 use crate::sim::{Conditions, Latency};
 use std::time::Duration;
 
-const LATENCY_WANT: &str = r#""lan", "wan", a duration, { min, max } or { min, median, max }, shortest first"#;
+const LATENCY_WANT: &str =
+    r#""lan", "wan", a duration, { min, max } or { min, median, max }, shortest first"#;
 const JITTER_WANT: &str = "a latency that is one duration: { min, max } says all by itself";
 /// Longest datagram that a network may be asked to carry.
 const MTU_MAX: u64 = 65_507;
@@ -41,6 +42,9 @@ pub(super) fn conditions<'a>(reader: &mut Reader<'a>, base: &Conditions) -> Resu
     if let Some(delay) = reader.duration("reorder_delay")? {
         conditions.reorder_delay = delay;
     }
+    if let Some(bytes) = reader.whole("bandwidth", 1_000, u64::from(u32::MAX) * 8)? {
+        conditions.bandwidth = Some(bytes);
+    }
     if let Some(bytes) = reader.whole("mtu", 64, MTU_MAX)? {
         conditions.mtu = usize::try_from(bytes).expect("an MTU is small");
     }
@@ -69,7 +73,11 @@ fn latency(reader: &Reader<'_>, item: &Item) -> Result<Latency, Fault> {
                 None => Latency::Uniform { min, max },
             })
         }
-        Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Flag(_) | Value::List(_)
+        Value::Text(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Flag(_)
+        | Value::List(_)
         | Value::Other(_) => Err(wrong()),
     }
 }

@@ -55,10 +55,7 @@ impl<'a> Reader<'a> {
     fn unknown(&self, key: &str, item: &Item, known: &[&str]) -> Fault {
         let value = item.value.to_string();
         let want = one_of(key, known.iter().copied());
-        Fault {
-            line: Some(item.line),
-            fault: FileFault::UnknownKey { key: self.path_of(key), value, want },
-        }
+        Fault { line: Some(item.line), fault: FileFault::UnknownKey { key: self.path_of(key), value, want } }
     }
 
     /// Whatever stands under `key`.

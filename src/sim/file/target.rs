@@ -144,7 +144,10 @@ impl Directory {
         }
         // Of many nodes the first few say enough.
         let known = self.groups.keys().chain(self.by_name.keys()).map(String::as_str);
-        let want = format!("a node or group that exists: {}", one_of(word, ["all"].into_iter().chain(known.take(8))));
+        let want = format!(
+            "a node or group that exists: {}",
+            one_of(word, ["all"].into_iter().chain(known.take(8)))
+        );
         Err(value_fault(path, item.line, &item.value, want))
     }
 
@@ -169,11 +172,13 @@ impl Directory {
             (Some(_), Some(_)) => return Err(reader.fault("share", "either pick or share")),
             (Some(count), None) => usize::try_from(count).unwrap_or(usize::MAX),
             (None, Some(share)) => ((pool.len() as f64 * share).round() as usize).max(1),
-            (None, None) => return if reader.has("of") || reader.has("except") {
-                Ok(pool)
-            } else {
-                Err(value_fault(path, item.line, &item.value, "pick, share, of or except"))
-            },
+            (None, None) => {
+                return if reader.has("of") || reader.has("except") {
+                    Ok(pool)
+                } else {
+                    Err(value_fault(path, item.line, &item.value, "pick, share, of or except"))
+                };
+            }
         };
         if count > pool.len() {
             return Err(reader.fault("pick", format!("at most {}, which is how many there are", pool.len())));

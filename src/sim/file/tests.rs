@@ -31,7 +31,10 @@ fn every_mistake_names_file_line_key_value_and_what_was_wanted() {
         ("grid_sample.n = [1]", "grid_sample = { n = [1] }: want a [grid]"),
         ("grid.n = []", "grid.n = []: want a list of numbers or texts"),
         ("grid.n = [[1]]", "grid.n = [[1]]: want a list of numbers or texts"),
-        ("grid.n = [1]\ngrid_sample.m = [1]", "weather.toml:3: grid_sample.m = [1]: want a parameter of [grid]"),
+        (
+            "grid.n = [1]\ngrid_sample.m = [1]",
+            "weather.toml:3: grid_sample.m = [1]: want a parameter of [grid]",
+        ),
         ("network.loss = \"$loss\"", "network.loss = \"$loss\": want a value, because there is no [grid]"),
         ("grid.lost = [0.1]\nnetwork.loss = \"$loss\"", "want a parameter: one of lost (did you mean lost?)"),
         ("grid.l = [0.1, 2.0]\nnetwork.loss = \"$l\"", "network.loss = 2.0: want a share from 0 to 1"),
@@ -51,44 +54,116 @@ fn every_mistake_names_file_line_key_value_and_what_was_wanted() {
         ("[[faults]]\nat = \"1s\"\ndo = \"crahs\"", "faults.do = \"crahs\": want one of crash"),
         ("[[faults]]\nat = \"1s\"\ndo = \"crahs\"", "(did you mean crash?)"),
         ("[[faults]]\ndo = \"crash\"\nnodes = \"n1\"", "faults.at is not set: want a duration"),
-        ("[[faults]]\nta = \"1s\"\ndo = \"crash\"\nnodes = \"n1\"", "unknown key faults.ta = \"1s\": want one of at (did"),
-        ("[[faults]]\nat = \"61s\"\ndo = \"crash\"\nnodes = \"n1\"", "faults.at = \"61s\": want at most lasts (60s)"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"crash\"", "faults.nodes is not set: want the nodes that it befalls"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"n9\"", "weather.toml:5: faults.nodes = \"n9\": want a node or"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"n3..n9\"", "want nodes that exist: there is no n5"),
+        (
+            "[[faults]]\nta = \"1s\"\ndo = \"crash\"\nnodes = \"n1\"",
+            "unknown key faults.ta = \"1s\": want one of at (did",
+        ),
+        (
+            "[[faults]]\nat = \"61s\"\ndo = \"crash\"\nnodes = \"n1\"",
+            "faults.at = \"61s\": want at most lasts (60s)",
+        ),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"crash\"",
+            "faults.nodes is not set: want the nodes that it befalls",
+        ),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"n9\"",
+            "weather.toml:5: faults.nodes = \"n9\": want a node or",
+        ),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"n3..n9\"",
+            "want nodes that exist: there is no n5",
+        ),
         ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = 3", "faults.nodes = 3: want a node, a range"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"web*\"", "faults.nodes = \"web*\": want at least one node"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = { pick = 6 }", "faults.nodes.pick = 6: want at most 5"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = { pick = 1, share = 0.5 }", "want either pick or share"),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"web*\"",
+            "faults.nodes = \"web*\": want at least one node",
+        ),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = { pick = 6 }",
+            "faults.nodes.pick = 6: want at most 5",
+        ),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = { pick = 1, share = 0.5 }",
+            "want either pick or share",
+        ),
         ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = { pcik = 1 }", "want pick, share, of or except"),
         ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"n1#2\"", "want n1#1 to n1#1"),
         ("[[faults]]\nat = \"1s\"\ndo = \"heal\"", "faults.do = \"heal\": want a partition"),
         ("[[faults]]\nat = \"1s\"\ndo = \"resume\"\nnodes = \"n1\"", "want nodes that are paused: n1 is not"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"start\"\nnodes = \"n1\"", "want nodes that are down: nothing stopped n1"),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"start\"\nnodes = \"n1\"",
+            "want nodes that are down: nothing stopped n1",
+        ),
         ("[[faults]]\nat = \"1s\"\ndo = \"start\"\nnodes = \"n1\"\nfor = \"1s\"", "want nodes that are down"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"set_tags\"\nnodes = \"n1\"\ntags = {a = \"b\"}\nfor = \"1s\"", "happens in a moment"),
-        ("[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"n1\"\nrepeat = { pause = \"1s\" }", "faults.for is not set: want how long"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"pause\"\nnodes = \"n1\"\nfor = \"1s\"\nrepeat = { pause = \"1s\", until = \"4s\" }", "want from 5s"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"pause\"\nnodes = \"n1\"\nfor = \"0s\"\nrepeat = { pause = \"0s\" }", "want a pause of more than zero"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"pause\"\nnodes = \"n1\"\nfor = \"1ns\"\nrepeat = { pause = \"1ns\" }", "want fewer than"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"partition\"\ngroups = [\"n1\", \"n1..n2\"]", "want each node on one side: n1 is on two"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"loss_in\"\nnodes = \"n1\"", "faults.loss is not set: want the share"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"step_clock\"\nnodes = \"n1\"\nby = \"soon\"", "faults.by = \"soon\": want a step such as"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"clone_disk\"\nfrom = \"n1\"\nto = \"n2\"", "want another host that bears the same name"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"force_leave\"\nby = \"n1..n2\"\nnodes = \"n3\"", "faults.by = \"n1..n2\": want one node, not 2"),
-        ("[[faults]]\nat = \"5s\"\ndo = \"hostile\"\nnodes = \"n1\"\nkind = \"evil\"", "faults.kind = \"evil\": want one of random"),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"set_tags\"\nnodes = \"n1\"\ntags = {a = \"b\"}\nfor = \"1s\"",
+            "happens in a moment",
+        ),
+        (
+            "[[faults]]\nat = \"1s\"\ndo = \"crash\"\nnodes = \"n1\"\nrepeat = { pause = \"1s\" }",
+            "faults.for is not set: want how long",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"pause\"\nnodes = \"n1\"\nfor = \"1s\"\nrepeat = { pause = \"1s\", until = \"4s\" }",
+            "want from 5s",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"pause\"\nnodes = \"n1\"\nfor = \"0s\"\nrepeat = { pause = \"0s\" }",
+            "want a pause of more than zero",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"pause\"\nnodes = \"n1\"\nfor = \"1ns\"\nrepeat = { pause = \"1ns\" }",
+            "want fewer than",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"partition\"\ngroups = [\"n1\", \"n1..n2\"]",
+            "want each node on one side: n1 is on two",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"loss_in\"\nnodes = \"n1\"",
+            "faults.loss is not set: want the share",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"step_clock\"\nnodes = \"n1\"\nby = \"soon\"",
+            "faults.by = \"soon\": want a step such as",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"clone_disk\"\nfrom = \"n1\"\nto = \"n2\"",
+            "want another host that bears the same name",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"force_leave\"\nby = \"n1..n2\"\nnodes = \"n3\"",
+            "faults.by = \"n1..n2\": want one node, not 2",
+        ),
+        (
+            "[[faults]]\nat = \"5s\"\ndo = \"hostile\"\nnodes = \"n1\"\nkind = \"evil\"",
+            "faults.kind = \"evil\": want one of random",
+        ),
         // load
         ("[[load]]\ndo = \"register\"", "load.every is not set: want time between commands"),
         ("[[load]]\ndo = \"regster\"\nevery = \"1s\"", "(did you mean register or deregister?)"),
         ("[[load]]\ndo = \"flap\"\nevery = \"1s\"\nrate = 4", "load.rate = 4: want either every or rate"),
         ("[[load]]\ndo = \"flap\"\nevery = \"0s\"", "load.every = \"0s\": want a duration of more than zero"),
-        ("[[load]]\ndo = \"flap\"\nevery = \"1s\"\nfrom = \"2m\"", "load.from = \"2m\": want at most lasts (60s)"),
-        ("[[load]]\ndo = \"flap\"\ncount = 5\nlasts = \"2s\"", "load.lasts = \"2s\": want every or rate beside it"),
+        (
+            "[[load]]\ndo = \"flap\"\nevery = \"1s\"\nfrom = \"2m\"",
+            "load.from = \"2m\": want at most lasts (60s)",
+        ),
+        (
+            "[[load]]\ndo = \"flap\"\ncount = 5\nlasts = \"2s\"",
+            "load.lasts = \"2s\": want every or rate beside it",
+        ),
         // groups and expectations
         ("groups.n1 = \"n2\"", "groups.n1 = \"n2\": want a group whose name is not that of a node"),
-        ("expect.detectd_full_p99 = \"< 5s\"", "expect.detectd_full_p99 = \"< 5s\": want a figure: one of converged_within"),
+        (
+            "expect.detectd_full_p99 = \"< 5s\"",
+            "expect.detectd_full_p99 = \"< 5s\": want a figure: one of converged_within",
+        ),
         ("expect.detectd_full_p99 = \"< 5s\"", "(did you mean detected_full_p99"),
-        ("expect.detected_full_p99 = \"fast\"", "expect.detected_full_p99 = \"fast\": want a number, or a text such as"),
+        (
+            "expect.detected_full_p99 = \"fast\"",
+            "expect.detected_full_p99 = \"fast\": want a number, or a text such as",
+        ),
         ("expect.converged_within = 5", "expect.converged_within = 5: want a duration"),
         ("expect.swim.flase_failures = 5", "expect.swim.flase_failures = 5: want a figure"),
         ("swarm = true", "unknown key lasts = \"60s\""),
@@ -112,19 +187,40 @@ fn mistakes_about_nodes_are_told() {
         ("[[nodes]]\ncount = 2\nprofile = \"moon\"", "nodes.profile = \"moon\": want one of lan, wan, local"),
         ("[[nodes]]\ncount = 2\nsettings.porbe_interval = \"1s\"", "want a setting: one of probe_interval"),
         ("[[nodes]]\ncount = 2\nsettings.porbe_interval = \"1s\"", "(did you mean probe_interval"),
-        ("[[nodes]]\ncount = 2\nsettings.probe_interval = 1", "nodes.settings.probe_interval = 1: want a duration"),
-        ("[[nodes]]\ncount = 2\nsettings.gossip_fanout = \"x\"", "nodes.settings.gossip_fanout = \"x\": want a whole number"),
-        ("[[nodes]]\ncount = 2\nsettings.gossip_fanout = 0", "nodes.settings.gossip_fanout = 0: want 1 to 16"),
+        (
+            "[[nodes]]\ncount = 2\nsettings.probe_interval = 1",
+            "nodes.settings.probe_interval = 1: want a duration",
+        ),
+        (
+            "[[nodes]]\ncount = 2\nsettings.gossip_fanout = \"x\"",
+            "nodes.settings.gossip_fanout = \"x\": want a whole number",
+        ),
+        (
+            "[[nodes]]\ncount = 2\nsettings.gossip_fanout = 0",
+            "nodes.settings.gossip_fanout = 0: want 1 to 16",
+        ),
         (
             "[[nodes]]\ncount = 2\nsettings.probe_timeout = \"2s\"",
             "nodes.settings.probe_timeout = 2s: want less than probe_interval (1s)",
         ),
         ("[[nodes]]\ncount = 2\nstart = \"soon\"", "nodes.start = \"soon\": want a time such as"),
-        ("[[nodes]]\ncount = 2\nstart = \"settled\"\nramp = \"1s\"", "nodes.ramp = \"1s\": want a start at a time"),
-        ("[[nodes]]\ncount = 2\napart = \"1s\"\nramp = \"1s\"", "nodes.ramp = \"1s\": want either apart or ramp"),
-        ("[[nodes]]\ncount = 2\nstart = \"2m\"", "lasts = \"60s\": want at least 120s, when the last node starts"),
+        (
+            "[[nodes]]\ncount = 2\nstart = \"settled\"\nramp = \"1s\"",
+            "nodes.ramp = \"1s\": want a start at a time",
+        ),
+        (
+            "[[nodes]]\ncount = 2\napart = \"1s\"\nramp = \"1s\"",
+            "nodes.ramp = \"1s\": want either apart or ramp",
+        ),
+        (
+            "[[nodes]]\ncount = 2\nstart = \"2m\"",
+            "lasts = \"60s\": want at least 120s, when the last node starts",
+        ),
         ("[[nodes]]\ncount = 2\njoin = \"n7\"", "nodes.join = \"n7\": want a node or group that exists"),
-        ("[[nodes]]\ncount = 2\njoin = \"10.0.0.1:x\"", "nodes.join = \"10.0.0.1:x\": want nodes, \"spread\", or addresses"),
+        (
+            "[[nodes]]\ncount = 2\njoin = \"10.0.0.1:x\"",
+            "nodes.join = \"10.0.0.1:x\": want nodes, \"spread\", or addresses",
+        ),
         ("[[nodes]]\ncount = 2\nservices = -1", "nodes.services = -1: want a number from 0"),
         ("[[nodes]]\ncount = 2\nservices.name = \"\"", "nodes.services.name = \"\": want a service name"),
         ("[[nodes]]\ncount = 2\ntags.rack = 1", "nodes.tags.rack = 1: want a text"),
@@ -156,7 +252,14 @@ fn a_fault_that_is_repeated_begins_and_ends_each_time() {
     let built = build(
         "[[faults]]\nat = \"10s\"\ndo = \"pause\"\nnodes = \"n1\"\nfor = \"2s\"\nrepeat = { pause = \"3s\", until = \"21s\" }",
     );
-    for what in ["(10s, Pause(HostId(1)))", "(12s, Resume", "(15s, Pause", "(17s, Resume", "(20s, Pause", "(22s, Resume"] {
+    for what in [
+        "(10s, Pause(HostId(1)))",
+        "(12s, Resume",
+        "(15s, Pause",
+        "(17s, Resume",
+        "(20s, Pause",
+        "(22s, Resume",
+    ] {
         assert!(built.contains(what), "{what} in {built}");
     }
     assert!(!built.contains("(25s, Pause"), "{built}");
@@ -187,7 +290,10 @@ fn a_parameter_can_be_fixed_at_a_value_of_ones_own() {
     assert_eq!(error, "a parameter: one of loss (did you mean loss?)");
     let wild = parsed.grid.clone().fixed("loss", "7").expect("it exists");
     let error = parsed.scenario(&wild.points()[0], parsed.modes[0], 1).expect_err("not a share");
-    assert_eq!(error.to_string(), "weather.toml:3: network.loss = 7: want a share from 0 to 1, such as 0.05 (at loss=7)");
+    assert_eq!(
+        error.to_string(),
+        "weather.toml:3: network.loss = 7: want a share from 0 to 1, such as 0.05 (at loss=7)"
+    );
 }
 
 #[test]

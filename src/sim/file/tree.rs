@@ -4,8 +4,8 @@
 use super::error::{Fault, FileFault, one_of};
 use std::collections::BTreeMap;
 use std::fmt;
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// Characters of a value that an error shows.
 const SHOWN_MAX: usize = 60;

@@ -5,6 +5,7 @@
 //! not happen ends the run with a panic that names seed, time and node and can be replayed.
 
 mod action;
+mod describe;
 mod hinder;
 mod hostile;
 mod load;
@@ -22,7 +23,7 @@ use super::network::{Conditions, Impairment, Links};
 use super::node::{Contact, Disk, Life, Node, NodeSpec};
 use super::oracle::{End, Metrics, Oracle};
 use super::reference::Reference;
-use super::{HostId, ImpairmentId, Traffic, seed};
+use super::{HostId, ImpairmentId, Journal, Traffic, seed};
 use crate::core::{Agent, ForceLeaveError, Identity, Stats};
 use crate::model::{
     Generation, Instant, LocalCommand, LocalError, LocalState, MemberStatus, NodeId, NodeName,
@@ -105,6 +106,23 @@ impl World {
     pub fn replayed_by(mut self, line: String) -> Self {
         self.replay = line;
         self
+    }
+
+    /// From now on what happens is logged.
+    pub(crate) fn log(&mut self) {
+        self.oracle.journal = Some(Journal::default());
+    }
+
+    fn log_action(&mut self, what: String) {
+        let now = self.now();
+        if let Some(journal) = &mut self.oracle.journal {
+            journal.action(now, what);
+        }
+    }
+
+    /// What was logged.
+    pub(crate) fn take_log(&mut self) -> Journal {
+        self.oracle.journal.take().unwrap_or_default()
     }
 
     /// From now on an ERROR that lands in `errors` breaks an invariant, unless it is the one that
