@@ -20,6 +20,7 @@ mod gossip;
 mod join;
 mod leave;
 pub mod local;
+mod settled;
 pub mod stats;
 mod swim;
 #[cfg(test)]
@@ -28,4 +29,5 @@ mod tests;
 pub use agent::{Agent, ForceLeaveError, Identity, Outgoing};
 pub use config::{Config, ConfigError, SettingValue, Settings};
 pub use event::Event;
+pub use settled::Knowledge;
 pub use stats::Stats;

@@ -63,6 +63,15 @@ impl Timers {
             .collect();
     }
 
+    /// Lets the next probe come after `share` of the time that it would have taken from `now`.
+    pub(super) fn hasten_probe(&mut self, now: Instant, share: f64) {
+        let probe = self.queue.iter().find(|(_, t)| matches!(t, Timer::ProbeRandomMember(_)));
+        let Some((&(at, rank, sequence), _)) = probe else { return };
+        if let Some(timer) = self.queue.remove(&(at, rank, sequence)) {
+            self.queue.insert((now + at.since(now).mul_f64(share), rank, sequence), timer);
+        }
+    }
+
     /// Whether the next probe is scheduled. Without it probing has ended for good.
     pub(super) fn has_probe(&self) -> bool {
         self.queue.values().any(|t| matches!(t, Timer::ProbeRandomMember(_)))

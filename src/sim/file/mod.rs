@@ -217,7 +217,7 @@ impl ScenarioFile {
             scenario = scenario.node(spec);
             match start {
                 Start::At(at) => scenario = scenario.at(at, Action::Start(HostId(number))),
-                Start::Settled => scenario = scenario.at(Duration::ZERO, Action::Start(HostId(number))),
+                Start::Settled => scenario = scenario.settled([HostId(number)]),
                 Start::Never => {}
             }
         }

@@ -221,6 +221,16 @@ impl Oracle {
         Ok(())
     }
 
+    /// All of these, just started, show all of each other as it is.
+    pub(crate) fn settled(&mut self, hosts: &[HostId]) {
+        for host in hosts {
+            let owner = self.observers[host.index()].0;
+            let generation = self.owners[owner.0].generation;
+            self.members.all_see(owner, Seen { status: Some(MemberStatus::Alive), generation });
+            self.catalog.all_see(owner);
+        }
+    }
+
     /// A process ended.
     pub(crate) fn stopped(&mut self, host: HostId, end: End, now: Instant) {
         self.count(host, false);

@@ -82,6 +82,7 @@ pub struct Scenario {
     logged: bool,
     conditions: Conditions,
     nodes: Vec<NodeSpec>,
+    settled: Vec<HostId>,
     timeline: Vec<(Duration, Action)>,
     calm: Option<Duration>,
     lasts: Duration,
@@ -101,6 +102,7 @@ impl Scenario {
             logged: false,
             conditions: Conditions::default(),
             nodes: Vec::new(),
+            settled: Vec::new(),
             timeline: Vec::new(),
             calm: None,
             lasts: Duration::from_secs(60),
@@ -132,6 +134,14 @@ impl Scenario {
                 .push((apart * u32::try_from(number).unwrap_or(u32::MAX), Action::Start(HostId(number))));
             self.nodes.push(spec);
         }
+        self
+    }
+
+    /// These nodes are one settled cluster from the beginning: each knows all of the others and what
+    /// is registered on them, at no cost.
+    #[must_use]
+    pub fn settled(mut self, hosts: impl IntoIterator<Item = HostId>) -> Self {
+        self.settled.extend(hosts);
         self
     }
 
@@ -275,6 +285,7 @@ impl Scenario {
         for spec in &self.nodes {
             world.add_host(spec.clone());
         }
+        world.settle(&self.settled);
         world.sample_every(self.sample_every.unwrap_or(self.lasts / SAMPLES));
         let first_fault = self.timeline.iter().filter(|(_, a)| a.is_fault()).map(|(time, _)| *time).min();
         world.count_batches_from(Instant::START + self.batches_from.or(first_fault).unwrap_or_default());

@@ -11,6 +11,7 @@ mod hostile;
 mod load;
 mod run;
 mod sample;
+mod settle;
 
 pub use action::Action;
 pub use hostile::HostileKind;
@@ -27,6 +28,7 @@ use super::{HostId, ImpairmentId, Journal, Traffic, seed};
 use crate::core::{Agent, ForceLeaveError, Identity, Stats};
 use crate::model::{
     Generation, Instant, LocalCommand, LocalError, LocalState, MemberStatus, NodeId, NodeName,
+    ServiceDefinition,
 };
 use hostile::RunningHostile;
 use load::RunningLoad;
@@ -333,8 +335,34 @@ impl World {
             return;
         }
         let now = self.now();
-        let addr = self.addr(host);
         let join = self.resolve(host);
+        let (agent, services) = self.boot(host);
+        if let Err(what) = self.oracle.started(host, &agent, now) {
+            self.violated(host, &what);
+        }
+        if self.is_starved(host) {
+            self.oracle.paused(host, true);
+        }
+        self.engine.start(host, agent);
+        self.absorb();
+        if !join.is_empty() {
+            self.engine.call(host, |agent, now| agent.join(&join, now));
+            self.absorb();
+        }
+        for definition in services {
+            let command = LocalCommand::RegisterService {
+                definition: Box::new(definition),
+                replace_existing_checks: true,
+            };
+            self.command(host, &command).expect("the services of a node's spec can be registered");
+        }
+    }
+
+    /// Makes the agent that the disk and the spec describe, and the services that it still has to
+    /// be given.
+    fn boot(&mut self, host: HostId) -> (Agent, Vec<ServiceDefinition>) {
+        let now = self.now();
+        let addr = self.addr(host);
         let seed = seed::derive(self.seed, "agent", host.index() as u64 ^ (self.node(host).runs << 32));
         let wall_ms = WALL_START_MS
             + i64::try_from(now.as_nanos() / 1_000_000).expect("worlds end before the year 292 million");
@@ -369,25 +397,7 @@ impl World {
         node.reference.set_tags(node.spec.tags.clone());
         node.reference.restarted(now);
         let services = if first_run { node.spec.services.clone() } else { Vec::new() };
-        if let Err(what) = self.oracle.started(host, &agent, now) {
-            self.violated(host, &what);
-        }
-        if self.is_starved(host) {
-            self.oracle.paused(host, true);
-        }
-        self.engine.start(host, agent);
-        self.absorb();
-        if !join.is_empty() {
-            self.engine.call(host, |agent, now| agent.join(&join, now));
-            self.absorb();
-        }
-        for definition in services {
-            let command = LocalCommand::RegisterService {
-                definition: Box::new(definition),
-                replace_existing_checks: true,
-            };
-            self.command(host, &command).expect("the services of a node's spec can be registered");
-        }
+        (agent, services)
     }
 
     fn resolve(&self, host: HostId) -> Vec<SocketAddr> {
