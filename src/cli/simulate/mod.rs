@@ -170,9 +170,8 @@ impl Session<'_, '_> {
             && results.is_complete()
         {
             let planned = &self.planned[self.told];
-            let outcome = outcome::of(planned, results);
-            let json = report::json(&outcome);
-            results.write(&json, &report::html(&outcome))?;
+            let json = String::new();
+            results.write(&json, "")?;
             self.failed |= results.runs().any(|run| !run.record.failures.is_empty());
             if self.output.is_json() {
                 self.output.raw(json.as_bytes())?;
