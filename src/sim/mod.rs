@@ -19,6 +19,7 @@ mod engine;
 mod errors;
 pub mod file;
 mod journal;
+mod mode;
 mod network;
 mod node;
 mod oracle;
@@ -32,6 +33,7 @@ mod trace;
 mod world;
 
 pub use journal::{Happening, Journal, Logged};
+pub use mode::Mode;
 pub use network::{Conditions, Impairment, ImpairmentId, Latency, Links};
 pub use node::{Contact, NodeSpec};
 pub use oracle::{Departure, DepartureKind, Difference, Distribution, FalseFailure, Metrics, Tally, Verdict};

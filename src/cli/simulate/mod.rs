@@ -17,7 +17,7 @@ use super::Exit;
 use super::args;
 use super::failure::Failure;
 use super::output::{Format, Output};
-use crate::sim::file::Mode;
+use crate::sim::Mode;
 use clap::builder::PossibleValuesParser;
 use plan::{Job, Planned, Wanted};
 use progress::{Progress, Shown};
@@ -58,7 +58,7 @@ pub struct Simulate {
     out: Option<PathBuf>,
 
     /// Run this variant of membership only; repeatable [default: as the file says]
-    #[arg(long = "mode", value_name = "MODE", value_parser = PossibleValuesParser::new(Mode::WORDS))]
+    #[arg(long = "mode", value_name = "MODE", value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::word)))]
     modes: Vec<String>,
 
     /// Fix a parameter of the file's grid at this value; repeatable

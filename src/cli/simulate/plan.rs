@@ -3,7 +3,8 @@
 use super::record::Record;
 use super::store;
 use crate::cli::failure::Failure;
-use crate::sim::file::{self, Mode, Point, ScenarioFile};
+use crate::sim::Mode;
+use crate::sim::file::{self, Point, ScenarioFile};
 use std::path::{Path, PathBuf};
 
 /// A scenario file with the runs that are wanted of it.

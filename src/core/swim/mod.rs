@@ -416,6 +416,7 @@ impl Swim {
     /// A `Down` from others about a member that is live here in that very life.
     fn is_second_hand_down(&self, u: &MemberUpdate) -> bool {
         u.state == Liveness::Down
+            && self.config.is_complete()
             && self.peers.get(u.key).is_some_and(|p| p.epoch == u.epoch && p.state.is_live())
     }
 
@@ -632,6 +633,7 @@ impl Swim {
                 number,
                 self.config.probe_timeout,
                 self.config.probe_interval,
+                self.config.is_complete(),
                 now,
             ));
         }

@@ -29,6 +29,7 @@ impl ProbeWatch {
         number: u8,
         timeout: Duration,
         interval: Duration,
+        repeat: bool,
         now: Instant,
     ) -> Self {
         let step = timeout / 2;
@@ -39,7 +40,7 @@ impl ProbeWatch {
             sent_at: now,
             ends_at: now + interval,
             step,
-            next_at: Some(now + step),
+            next_at: repeat.then_some(now + step),
             sent_again: false,
         }
     }

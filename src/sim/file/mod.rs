@@ -26,7 +26,6 @@ mod expect;
 mod faults;
 mod grid;
 mod load;
-mod mode;
 mod network;
 mod nodes;
 mod reader;
@@ -37,10 +36,9 @@ mod tree;
 
 pub use error::{FileError, FileFault};
 pub use grid::{Grid, Point};
-pub use mode::Mode;
 
 use super::scenario::{FIGURES, FigureKind};
-use super::{Action, Conditions, HostId, Scenario, swarm};
+use super::{Action, Conditions, HostId, Mode, Scenario, swarm};
 use error::{Fault, one_of};
 use nodes::{Nodes, Start};
 use reader::Reader;
@@ -157,7 +155,7 @@ impl ScenarioFile {
         }
         if self.is_swarm {
             reader.finish()?;
-            return Ok(swarm(&self.name, seed).mode(mode.word()));
+            return Ok(swarm(&self.name, seed).mode(mode));
         }
         let lasts = reader.need_duration("lasts")?;
         if lasts.is_zero() || lasts > LASTS_MAX {
@@ -201,7 +199,7 @@ impl ScenarioFile {
                 })))
                 .min(lasts)
         });
-        let mut scenario = self.populate(nodes, base).mode(mode.word()).calm_from(calm).lasts(lasts);
+        let mut scenario = self.populate(nodes, base).mode(mode).calm_from(calm).lasts(lasts);
         for (at, action) in faults {
             scenario = scenario.at(at, action);
         }

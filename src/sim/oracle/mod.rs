@@ -228,7 +228,9 @@ impl Oracle {
             let generation = self.owners[owner.0].generation;
             self.members.all_see(owner, Seen { status: Some(MemberStatus::Alive), generation });
             self.catalog.all_see(owner);
+            self.watch.settled(*host, hosts.len());
         }
+        self.metrics = Metrics::default();
     }
 
     /// A process ended.

@@ -14,6 +14,7 @@ pub use report::{Rates, Report};
 
 use super::HostId;
 use super::errors::Errors;
+use super::mode::Mode;
 use super::network::Conditions;
 use super::node::{Contact, NodeSpec};
 use super::world::{Action, World};
@@ -74,7 +75,7 @@ pub struct Violation {
 #[derive(Debug, Clone)]
 pub struct Scenario {
     name: String,
-    mode: String,
+    mode: Mode,
     parameters: BTreeMap<String, String>,
     replay: Option<String>,
     sample_every: Option<Duration>,
@@ -94,7 +95,7 @@ impl Scenario {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            mode: "shoal".to_owned(),
+            mode: Mode::Shoal,
             parameters: BTreeMap::new(),
             replay: None,
             sample_every: None,
@@ -202,10 +203,10 @@ impl Scenario {
         self
     }
 
-    /// What runs: `shoal`, or one of the protocols it is compared with.
+    /// What runs: Shoal, or one of the protocols it is compared with.
     #[must_use]
-    pub fn mode(mut self, mode: &str) -> Self {
-        self.mode = mode.to_owned();
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -278,7 +279,8 @@ impl Scenario {
     }
 
     fn run_to_the_end(&self, seed: u64, errors: Errors, watch: &mut dyn FnMut(Duration)) -> Report {
-        let mut world = World::new(&self.name, seed, self.conditions.clone()).watching(errors);
+        let mut world =
+            World::new(&self.name, seed, self.conditions.clone()).mode(self.mode).watching(errors);
         if let Some(line) = &self.replay {
             world = world.replayed_by(line.replace("{seed}", &seed.to_string()));
         }

@@ -20,6 +20,7 @@ pub use sample::{Sample, Spread};
 
 use super::engine::Engine;
 use super::errors::Errors;
+use super::mode::Mode;
 use super::network::{Conditions, Impairment, Links};
 use super::node::{Contact, Disk, Life, Node, NodeSpec};
 use super::oracle::{End, Metrics, Oracle};
@@ -58,6 +59,7 @@ pub struct World {
     /// What a user enters to see this run again.
     replay: String,
     seed: u64,
+    mode: Mode,
     engine: Engine<Agent>,
     nodes: Vec<Node>,
     oracle: Oracle,
@@ -84,6 +86,7 @@ impl World {
             name: name.to_owned(),
             replay: format!("SIM_SEED={seed} cargo test --test simulations {name}"),
             seed,
+            mode: Mode::Shoal,
             engine: Engine::new(seed, conditions),
             nodes: Vec::new(),
             oracle: Oracle::new(),
@@ -125,6 +128,13 @@ impl World {
     /// What was logged.
     pub(crate) fn take_log(&mut self) -> Journal {
         self.oracle.journal.take().unwrap_or_default()
+    }
+
+    /// Lets another protocol run than Shoal's, to compare with. To be used before anybody starts.
+    #[must_use]
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
     }
 
     /// From now on an ERROR that lands in `errors` breaks an invariant, unless it is the one that
@@ -366,6 +376,7 @@ impl World {
         let seed = seed::derive(self.seed, "agent", host.index() as u64 ^ (self.node(host).runs << 32));
         let wall_ms = WALL_START_MS
             + i64::try_from(now.as_nanos() / 1_000_000).expect("worlds end before the year 292 million");
+        let membership = self.mode.membership().unwrap_or_default();
         let node = self.node_mut(host);
         let wall_ms = u64::try_from(wall_ms + node.clock_ahead_ms).unwrap_or(0);
         let first_run = node.disk.generation.is_none();
@@ -381,7 +392,7 @@ impl World {
         };
         let agent = Agent::new(
             identity,
-            node.spec.config.clone(),
+            node.spec.config.clone().with_membership(membership),
             node.disk.restored(),
             node.disk.book.clone(),
             seed,
