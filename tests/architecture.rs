@@ -45,6 +45,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("bincode", &["wire/codec.rs", "agent/persist/"]),
     ("axum", &["api/", "agent/", "main.rs"]),
     ("clap", &["cli/", "agent/args.rs", "main.rs"]),
+    ("plotters", &["sim/report/chart", "sim/report/palette.rs"]),
+    ("minijinja", &["sim/report/html.rs"]),
 ];
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {

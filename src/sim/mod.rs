@@ -26,6 +26,7 @@ mod oracle;
 mod process;
 mod queue;
 mod reference;
+pub mod report;
 pub mod scenario;
 pub mod seed;
 mod swarm;

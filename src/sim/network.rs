@@ -46,6 +46,16 @@ impl Latency {
         max: Duration::from_millis(250),
     };
 
+    /// Half-way between the bounds, or a little above the median of a skewed one.
+    pub fn mean(self) -> Duration {
+        match self {
+            Self::Uniform { min, max } => (min + max) / 2,
+            // The mean of a log-normal is its median times e^(variance / 2); six uniforms times 0.7
+            // have a variance of 0.245.
+            Self::Skewed { min, median, max } => median.mul_f64(1.13).clamp(min, max),
+        }
+    }
+
     fn draw(self, rng: &mut SmallRng) -> Duration {
         match self {
             Self::Uniform { min, max } => min + max.saturating_sub(min).mul_f64(rng.random::<f64>()),

@@ -39,6 +39,10 @@ pub struct Report {
     pub seed: u64,
     /// The line that replays it.
     pub replay: String,
+    /// Others that an agent tells of something new at once.
+    pub fanout: usize,
+    /// Mean one-way travel time of a datagram, as the run began.
+    pub hop: Duration,
     /// Virtual time that it took.
     pub lasted: Duration,
     /// From calm to every agent showing what it should; what is wrong, if that did not come.
@@ -96,6 +100,8 @@ impl Report {
             parameters: scenario.parameters.clone(),
             seed: world.seed(),
             replay: world.replay(),
+            fanout: scenario.nodes.first().map_or(1, |spec| spec.config.gossip_fanout),
+            hop: scenario.conditions.latency.mean(),
             lasted,
             converged,
             metrics: world.take_metrics(),
