@@ -4,6 +4,7 @@
 //! `--out`. What a run does is [`crate::sim`]'s alone, and depends on nothing here.
 
 mod clock;
+mod outcome;
 mod plan;
 mod progress;
 mod record;
@@ -17,7 +18,7 @@ use super::Exit;
 use super::args;
 use super::failure::Failure;
 use super::output::{Format, Output};
-use crate::sim::Mode;
+use crate::sim::{Mode, report};
 use clap::builder::PossibleValuesParser;
 use plan::{Job, Planned, Wanted};
 use progress::{Progress, Shown};
@@ -170,8 +171,9 @@ impl Session<'_, '_> {
             && results.is_complete()
         {
             let planned = &self.planned[self.told];
-            let json = String::new();
-            results.write(&json, "")?;
+            let outcome = outcome::of(planned, results);
+            let json = report::json(&outcome);
+            results.write(&json, &report::html(&outcome))?;
             self.failed |= results.runs().any(|run| !run.record.failures.is_empty());
             if self.output.is_json() {
                 self.output.raw(json.as_bytes())?;

@@ -1,7 +1,7 @@
 //! What is kept of a finished run: its figures, what failed, and how to repeat it.
 
-use crate::sim::Report;
 use crate::sim::scenario::FIGURES;
+use crate::sim::{Figure, Report};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ pub(super) struct Record {
     pub(super) seed: u64,
     /// Expectations that were not met, or the invariant that broke.
     pub(super) failures: Vec<String>,
-    /// A hash over everything that happened; empty if the run broke off.
-    pub(super) trace: String,
+    /// A hash over everything that happened; `None` if the run broke off.
+    pub(super) trace: Option<u64>,
     pub(super) figures: Figures,
 }
 
@@ -42,6 +42,13 @@ impl Figures {
             }
         }
         Self(figures)
+    }
+
+    /// Those that the run has.
+    pub(super) fn list(&self) -> Vec<Figure> {
+        let named = FIGURES.iter().zip(&self.0);
+        let known = named.filter_map(|(kind, value)| Some((kind, (*value)?)));
+        known.map(|(kind, value)| Figure { name: kind.name, unit: kind.unit, value }).collect()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<f64> {
@@ -111,7 +118,7 @@ mod tests {
             mode: "shoal".to_owned(),
             seed: 1,
             failures: Vec::new(),
-            trace: String::new(),
+            trace: Some(1),
             figures: Figures(figures),
         }
     }

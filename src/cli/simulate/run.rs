@@ -26,7 +26,7 @@ pub(super) fn run(
     let report = scenario.run_watched(job.seed, &mut |at| watch(at, lasts));
     let record = Record {
         failures: report.failures.clone(),
-        trace: format!("{:016x}", report.trace_hash),
+        trace: Some(report.trace_hash),
         figures: Figures::of(&report),
         ..blank(planned, job)
     };
@@ -39,7 +39,8 @@ impl Finished {
     pub(super) fn broken(planned: &Planned, job: Job, message: &str) -> Self {
         // The replay line is told with every failure.
         let what = message.split("\nreplay:").next().unwrap_or(message).trim_end();
-        Self { record: Record { failures: vec![what.to_owned()], ..blank(planned, job) }, report: None }
+        let what = format!("an invariant broke: {what}");
+        Self { record: Record { failures: vec![what], ..blank(planned, job) }, report: None }
     }
 }
 
@@ -49,7 +50,7 @@ fn blank(planned: &Planned, job: Job) -> Record {
         mode: planned.modes[job.mode].clone(),
         seed: job.seed,
         failures: Vec::new(),
-        trace: String::new(),
+        trace: None,
         figures: Figures::default(),
     }
 }

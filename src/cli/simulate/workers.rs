@@ -1,6 +1,7 @@
 //! Threads that take one run after the other. What a run gives depends on its job alone, so neither
 //! their number nor their order is seen in any result.
 
+use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -47,7 +48,7 @@ pub(super) fn run_all<T: Send, E>(
                         sender.send(News::At(job, at, of)).ok();
                     };
                     let done = panic::catch_unwind(AssertUnwindSafe(|| work(job, &mut watch)));
-                    let done = done.map_err(|panic| message(&*panic));
+                    let done = done.map_err(|panic| message(&*panic) + &place());
                     if sender.send(News::Done(job, done)).is_err() {
                         return;
                     }
@@ -74,6 +75,16 @@ pub(super) fn run_all<T: Send, E>(
     })
 }
 
+thread_local! {
+    /// Where in the program this thread last panicked.
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Where the panic was, unless its message says more than a place could.
+fn place() -> String {
+    PLACE.with(RefCell::take)
+}
+
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text =
         panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
@@ -91,7 +102,12 @@ impl Quiet {
         let other = std::sync::Arc::clone(&former);
         panic::set_hook(Box::new(move |info| {
             if thread::current().name() != Some(THREAD_NAME) {
-                other(info);
+                return other(info);
+            }
+            // A broken invariant says what and when; of other panics the place is all there is.
+            let told = info.payload_as_str().is_some_and(|text| text.contains("replay:"));
+            if let (false, Some(at)) = (told, info.location()) {
+                PLACE.with(|place| *place.borrow_mut() = format!(" (at {at})"));
             }
         }));
         Self(former)
@@ -129,7 +145,10 @@ mod tests {
         for (job, result) in done.into_iter().enumerate() {
             match result.expect("every job") {
                 Ok(double) => assert_eq!(double, job * 2),
-                Err(message) => assert_eq!((job, message.as_str()), (7, "job 7 falls")),
+                Err(message) => {
+                    assert_eq!(job, 7);
+                    assert!(message.starts_with("job 7 falls (at "), "{message}");
+                }
             }
         }
     }

@@ -66,7 +66,9 @@ fn group(reader: &mut Reader<'_>, nodes: &mut Nodes) -> Result<(), Fault> {
     let starts = starts(reader, names.len())?;
     for (name, start) in names.into_iter().zip(starts) {
         if start == Start::Settled && nodes.directory.contains(name.as_str()) {
-            return Err(reader.fault("start", format!("a time: there is another {name} that knows the cluster")));
+            return Err(
+                reader.fault("start", format!("a time: there is another {name} that knows the cluster"))
+            );
         }
         let host = HostId(nodes.specs.len());
         nodes.directory.add(name.as_str(), host);

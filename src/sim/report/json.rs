@@ -88,12 +88,13 @@ fn run_of(run: &Run, with_samples: bool) -> Value {
     });
     match &run.report {
         Err(violation) => value["violation"] = json!(violation.text),
-        Ok(report) => {
-            let figures = report.figures().into_iter().map(|f| (f.name.to_owned(), json!(f.value)));
+        Ok(measured) => {
+            let figures = measured.figures.iter().map(|f| (f.name.to_owned(), json!(f.value)));
             value["figures"] = Value::Object(figures.collect());
+            value["trace_hash"] = json!(format!("{:016x}", measured.trace_hash));
+            let Some(report) = &measured.whole else { return value };
             value["distributions"] = distributions(report);
             value["verdicts"] = verdicts(report);
-            value["trace_hash"] = json!(format!("{:016x}", report.trace_hash));
             if let Err(difference) = &report.converged {
                 value["not_converged"] = json!(difference.to_string());
             }

@@ -96,8 +96,8 @@ impl<'a> Summary<'a> {
         }
         for group in &mut groups {
             let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-            for report in group.runs.iter().filter_map(|run| run.report.as_ref().ok()) {
-                for figure in report.figures() {
+            for measured in group.runs.iter().filter_map(|run| run.report.as_ref().ok()) {
+                for figure in &measured.figures {
                     values.entry(figure.name).or_default().push(figure.value);
                 }
             }

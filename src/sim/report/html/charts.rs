@@ -91,8 +91,7 @@ pub(super) fn distributions(summary: &Summary<'_>) -> Section {
 }
 
 fn reports<'a>(group: &Group<'a>) -> impl Iterator<Item = &'a Report> + use<'a> {
-    let reports: Vec<&Report> =
-        group.runs.iter().filter_map(|run| run.report.as_ref().ok().map(|r| &**r)).collect();
+    let reports: Vec<&Report> = group.runs.iter().filter_map(|run| run.whole()).collect();
     reports.into_iter()
 }
 

@@ -113,13 +113,12 @@ pub(super) fn verdict(outcome: &Outcome, failed: usize) -> String {
 /// What was run, in a few words each.
 pub(super) fn facts(outcome: &Outcome, summary: &Summary<'_>) -> Vec<String> {
     let mut facts = Vec::new();
-    let reports = || outcome.runs.iter().filter_map(|run| run.report.as_ref().ok());
-    let nodes = || reports().map(|r| r.traffic.len());
+    let nodes = || outcome.runs.iter().filter_map(Run::whole).map(|r| r.traffic.len());
     if let (Some(min), Some(max)) = (nodes().min(), nodes().max()) {
         facts.push(if min == max { format!("{max} nodes") } else { format!("{min} to {max} nodes") });
     }
-    let lasted = reports().map(|r| r.lasted).max().unwrap_or_default();
-    facts.push(format!("{} of virtual time", format::seconds(lasted.as_secs_f64())));
+    let lasted = outcome.runs.iter().filter_map(|run| run.figure("lasted_s")).fold(0.0, f64::max);
+    facts.push(format!("{} of virtual time", format::seconds(lasted)));
     let seeds: Vec<u64> = outcome.runs.iter().map(|run| run.seed).collect();
     if let (Some(min), Some(max)) = (seeds.iter().min(), seeds.iter().max()) {
         facts.push(if min == max { format!("seed {min}") } else { format!("seeds {min} to {max}") });
@@ -251,25 +250,25 @@ pub(super) fn figures(summary: &Summary<'_>) -> Grid {
 
 /// Wrong verdicts of all runs of each group.
 pub(super) fn bars(summary: &Summary<'_>) -> Bars {
-    let kinds: [(&'static str, fn(&crate::sim::Metrics) -> usize, bool); 4] = [
-        ("of healthy, by healthy", |m| m.at_healthy().count(), true),
-        ("of healthy, by anybody", |m| m.about_healthy().count(), true),
-        ("of any that could be reached", |m| m.false_failures.len(), false),
-        ("of any that ran", |m| m.verdicts.len(), false),
+    let kinds: [(&'static str, &str, bool); 4] = [
+        ("of healthy, by healthy", "false_failures_at_healthy", true),
+        ("of healthy, by anybody", "false_failures_about_healthy", true),
+        ("of any that could be reached", "false_failures", false),
+        ("of any that ran", "false_failures_strict", false),
     ];
-    let mut counted: Vec<(String, &'static str, usize, bool)> = Vec::new();
+    let mut counted: Vec<(String, &'static str, f64, bool)> = Vec::new();
     for group in summary.groups.iter().take(DRAWN_MAX) {
-        for (name, count, severe) in kinds {
-            let reports = group.runs.iter().filter_map(|run| run.report.as_ref().ok());
-            counted.push((group.label(), name, reports.map(|r| count(&r.metrics)).sum(), severe));
+        for (name, figure, severe) in kinds {
+            let sum = group.runs.iter().filter_map(|run| run.figure(figure)).sum();
+            counted.push((group.label(), name, sum, severe));
         }
     }
-    let most = counted.iter().map(|c| c.2).max().unwrap_or(0).max(1) as f64;
-    let row = |(group, name, count, severe): (String, &'static str, usize, bool)| BarRow {
+    let most = counted.iter().map(|c| c.2).fold(1.0, f64::max);
+    let row = |(group, name, count, severe): (String, &'static str, f64, bool)| BarRow {
         group: if summary.groups.len() > 1 { group } else { String::new() },
         name,
-        value: format::value(count as f64, Unit::Count),
-        percent: count as f64 / most * 100.0,
+        value: format::value(count, Unit::Count),
+        percent: count / most * 100.0,
         severe,
     };
     Bars { rows: counted.into_iter().map(row).collect() }
