@@ -9,10 +9,12 @@
 
 mod catalog;
 mod faults;
+mod files;
 mod lifecycle;
 mod membership;
 mod scale;
 mod swarm;
+mod textbook;
 mod weather;
 
 use shoal::core::Config;

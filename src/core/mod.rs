@@ -31,3 +31,4 @@ pub use config::{Config, ConfigError, Membership, SettingValue, Settings};
 pub use event::Event;
 pub use settled::Knowledge;
 pub use stats::Stats;
+pub use swim::{StockFoca, StockLife};

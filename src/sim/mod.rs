@@ -68,6 +68,8 @@ pub struct Traffic {
     pub bytes_received: u64,
     /// Datagrams that found the socket full, because the process was paused, blocked or too slow.
     pub datagrams_overflowed: u64,
+    /// Datagrams that arrived while no agent ran here.
+    pub datagrams_unheard: u64,
     /// Datagrams that found too much waiting before the outgoing line.
     pub datagrams_shed: u64,
 }

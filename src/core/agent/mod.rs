@@ -281,6 +281,11 @@ impl Agent {
         self.tree.root().0
     }
 
+    /// Rumours that wait to be spread.
+    pub fn rumours_waiting(&self) -> usize {
+        self.spread.waiting()
+    }
+
     /// Counters and present values.
     pub fn stats(&self) -> Stats {
         let swim = self.swim.counters();

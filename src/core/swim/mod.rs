@@ -10,6 +10,7 @@
 mod identity;
 mod peers;
 mod probe;
+mod stock;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -17,6 +18,7 @@ mod world;
 
 use peers::News;
 pub(crate) use peers::Peers;
+pub use stock::{StockFoca, StockLife};
 
 use crate::core::config::Config;
 use crate::model::{Generation, Incarnation, Instant, NodeKey};

@@ -5,10 +5,13 @@
 //! time is spared.
 
 use super::World;
-use crate::core::{Agent, Knowledge};
+use crate::core::{Knowledge, StockLife};
 use crate::model::{Instant, LocalCommand};
-use crate::sim::HostId;
 use crate::sim::node::Life;
+use crate::sim::process::Program;
+use crate::sim::{HostId, seed};
+use rand::RngExt as _;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl World {
@@ -20,40 +23,55 @@ impl World {
     /// would not know them.
     pub fn settle(&mut self, hosts: &[HostId]) {
         assert!(self.hosts().all(|h| self.node(h).life == Life::Down), "nobody runs before a settled start");
-        let now = self.now();
         let mut knowledge = Knowledge::default();
-        let mut agents: Vec<Agent> = Vec::with_capacity(hosts.len());
+        let mut programs: Vec<Program> = Vec::with_capacity(hosts.len());
         for &host in hosts {
             assert_eq!(self.node(host).runs, 0, "host {} has a past", host.index());
-            let (mut agent, services) = self.boot(host);
-            for definition in services {
-                let command = LocalCommand::RegisterService {
-                    definition: Box::new(definition),
-                    replace_existing_checks: true,
-                };
-                agent
-                    .apply(&command, Instant::START)
-                    .expect("the services of a node's spec can be registered");
-                let node = self.node_mut(host);
-                node.reference.apply(&command, now);
+            let program = self.prepare(host);
+            if let Some(agent) = program.agent() {
+                knowledge.add(agent);
             }
-            let node = self.node_mut(host);
-            node.disk.local = agent.local().clone();
-            node.excused_until = now;
-            if let Err(what) = self.oracle.started(host, &agent, now) {
-                self.violated(host, &what);
-            }
-            knowledge.add(&agent);
-            agents.push(agent);
+            programs.push(program);
         }
-        assert_eq!(knowledge.len(), hosts.len(), "the nodes of a settled cluster have names of their own");
+        let names: BTreeSet<_> = programs.iter().map(Program::key).collect();
+        assert_eq!(names.len(), hosts.len(), "the nodes of a settled cluster have names of their own");
         self.oracle.settled(hosts);
-        for (&host, mut agent) in hosts.iter().zip(agents) {
-            agent.adopt(&knowledge, Instant::START);
+        let stock: Vec<StockLife> = programs.iter().filter_map(Program::stock_life).collect();
+        let mut phases = seed::stream(self.seed, "phases of stock nodes", 0);
+        for (&host, mut program) in hosts.iter().zip(programs) {
+            match &mut program {
+                Program::Shoal(agent) => {
+                    agent.adopt(&knowledge, Instant::START);
+                    self.node_mut(host).disk.book = agent.address_book();
+                }
+                Program::Foca(node) => node.adopt(&stock, phases.random(), Instant::START),
+            }
             self.node_mut(host).joined_after = Some(Duration::ZERO);
-            self.node_mut(host).disk.book = agent.address_book();
-            self.engine.start(host, agent);
+            self.engine.start(host, program);
         }
         self.absorb();
+    }
+
+    /// A program with its services, which has met nobody.
+    fn prepare(&mut self, host: HostId) -> Program {
+        let now = self.now();
+        let (mut program, services) = self.boot(host);
+        for definition in services {
+            let command = LocalCommand::RegisterService {
+                definition: Box::new(definition),
+                replace_existing_checks: true,
+            };
+            let agent = program.agent_mut().expect("only agents are given services");
+            agent.apply(&command, Instant::START).expect("the services of a node's spec can be registered");
+            self.node_mut(host).reference.apply(&command, now);
+        }
+        if let Some(agent) = program.agent() {
+            self.node_mut(host).disk.local = agent.local().clone();
+        }
+        self.node_mut(host).excused_until = now;
+        if let Err(what) = self.oracle.started(host, &program, now) {
+            self.violated(host, &what);
+        }
+        program
     }
 }
