@@ -107,7 +107,7 @@ fn broken_runs_are_listed_with_the_line_that_replays_them() {
 #[test]
 fn nothing_run_and_nothing_measured_are_pages_too() {
     assert!(html(&outcome(Vec::new())).contains("Nothing was run"));
-    assert!(json(&outcome(Vec::new())).contains("\"runs\": []"));
+    assert!(json(&outcome(Vec::new())).contains("\"runs\":[]"));
     assert!(table(&outcome(Vec::new())).rows.is_empty());
     let mut run = two_runs()[0].clone();
     let report = run.report.as_mut().expect("it ran");
@@ -117,7 +117,7 @@ fn nothing_run_and_nothing_measured_are_pages_too() {
     report.traffic.clear();
     let outcome = outcome(vec![run]);
     assert!(html(&outcome).contains("The run met every expectation"));
-    assert!(json(&outcome).contains("\"count\": 0"));
+    assert!(json(&outcome).contains("\"count\":0"));
 }
 
 #[test]
