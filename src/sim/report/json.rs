@@ -65,7 +65,7 @@ pub fn json(outcome: &Outcome) -> String {
         "groups": groups,
         "runs": runs,
     });
-    serde_json::to_string_pretty(&document).expect("a tree of strings and numbers is valid JSON") + "\n"
+    serde_json::to_string(&document).expect("a tree of strings and numbers is valid JSON") + "\n"
 }
 
 fn range_of(range: Range) -> Map<String, Value> {

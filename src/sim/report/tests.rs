@@ -114,7 +114,7 @@ fn broken_runs_are_listed_with_the_line_that_replays_them() {
 #[test]
 fn nothing_run_and_nothing_measured_are_pages_too() {
     assert!(html(&outcome(Vec::new())).contains("Nothing was run"));
-    assert!(json(&outcome(Vec::new())).contains("\"runs\": []"));
+    assert!(json(&outcome(Vec::new())).contains("\"runs\":[]"));
     assert!(table(&outcome(Vec::new())).rows.is_empty());
     let run = changed(&two_runs()[0], |report| {
         report.metrics = crate::sim::Metrics::default();
@@ -124,7 +124,7 @@ fn nothing_run_and_nothing_measured_are_pages_too() {
     });
     let outcome = outcome(vec![run]);
     assert!(html(&outcome).contains("The run met every expectation"));
-    assert!(json(&outcome).contains("\"count\": 0"));
+    assert!(json(&outcome).contains("\"count\":0"));
 }
 
 #[test]
