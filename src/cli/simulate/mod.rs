@@ -135,10 +135,12 @@ impl Session<'_, '_> {
         let mut progress = Progress::new(shown, jobs.len());
         let threads = args.jobs.map_or_else(cores, usize::from);
         let with_log = args.out.is_some();
+        // A table needs figures only.
+        let whole = with_log || self.output.is_json();
         let work = |number: usize, watch: &mut dyn FnMut(Duration, Duration)| {
             let (job, file) = (jobs[number], &planned[jobs[number].file]);
             let logged = with_log && job == file.first(job.file);
-            run::run(file, job, reports::is_whole(file, job), logged, watch)
+            run::run(file, job, whole && reports::is_whole(file, job), logged, watch)
         };
         workers::run_all(jobs.len(), threads, work, |news| {
             match news {
@@ -171,9 +173,12 @@ impl Session<'_, '_> {
             && results.is_complete()
         {
             let planned = &self.planned[self.told];
-            let outcome = outcome::of(planned, results);
-            let json = report::json(&outcome);
-            results.write(&json, &report::html(&outcome))?;
+            let wanted = results.is_written() || self.output.is_json();
+            let outcome = wanted.then(|| outcome::of(planned, results));
+            let json = outcome.as_ref().map(report::json).unwrap_or_default();
+            if let Some(outcome) = outcome.filter(|_| results.is_written()) {
+                results.write(&json, &report::html(&outcome))?;
+            }
             self.failed |= results.runs().any(|run| !run.record.failures.is_empty());
             if self.output.is_json() {
                 self.output.raw(json.as_bytes())?;

@@ -74,6 +74,11 @@ impl Results {
         self.missing == 0
     }
 
+    /// Are reports written?
+    pub(super) const fn is_written(&self) -> bool {
+        self.dir.is_some()
+    }
+
     /// Every run so far, in the order of the plan.
     pub(super) fn runs(&self) -> impl Iterator<Item = &Kept> {
         self.runs.iter().flatten()

@@ -1,6 +1,7 @@
 //! Threads that take one run after the other. What a run gives depends on its job alone, so neither
 //! their number nor their order is seen in any result.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,10 +86,12 @@ fn place() -> String {
     PLACE.with(RefCell::take)
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("a panic without a message").to_owned()
+fn message(panic: &(dyn Any + Send)) -> String {
+    text_of(panic).unwrap_or("a panic without a message").to_owned()
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> Option<&str> {
+    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied())
 }
 
 type Hook = Box<dyn Fn(&panic::PanicHookInfo<'_>) + Sync + Send>;
@@ -105,7 +108,7 @@ impl Quiet {
                 return other(info);
             }
             // A broken invariant says what and when; of other panics the place is all there is.
-            let told = info.payload_as_str().is_some_and(|text| text.contains("replay:"));
+            let told = text_of(info.payload()).is_some_and(|text| text.contains("replay:"));
             if let (false, Some(at)) = (told, info.location()) {
                 PLACE.with(|place| *place.borrow_mut() = format!(" (at {at})"));
             }
