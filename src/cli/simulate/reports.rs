@@ -20,7 +20,6 @@ const WHOLE_FAILURES_MAX: usize = 8;
 /// A finished run, as it is kept in memory and on disk.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
-    #[serde(flatten)]
     pub(super) record: Record,
     /// Everything measured, of a few runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -306,3 +306,84 @@ fn a_settled_cluster_runs_and_keeps_what_is_expected() {
     let scenario = parsed.scenario(&Point::default(), parsed.modes[0], 1).expect("valid");
     scenario.run(1).assert_met();
 }
+
+/// The TOML blocks of a text, in which each line may begin with `prefix`.
+fn examples(text: &str, prefix: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut block: Option<String> = None;
+    for line in text.lines() {
+        let line = line.strip_prefix(prefix).unwrap_or(line);
+        match (&mut block, line.trim()) {
+            (None, "```toml") => block = Some(String::new()),
+            (Some(_), "```") => blocks.extend(block.take()),
+            (Some(text), _) => *text += &format!("{}\n", line.trim_start()),
+            (None, _) => {}
+        }
+    }
+    blocks
+}
+
+#[test]
+fn every_example_in_the_documents_is_taken() {
+    let whole = [
+        examples(include_str!("mod.rs"), "//!"),
+        examples(include_str!("../../../simulations/README.md"), ""),
+    ];
+    for example in whole.iter().flatten() {
+        parse("example.toml", example).unwrap_or_else(|error| panic!("{error}\n{example}"));
+    }
+    assert_eq!(whole.map(|list| list.len()), [1, 1]);
+    let expect = examples(include_str!("expect.rs"), "//!").remove(0);
+    file(&format!("[expect]\n{expect}")).unwrap_or_else(|error| panic!("{error}"));
+    let targets = examples(include_str!("target.rs"), "//!").remove(0);
+    assert!(targets.lines().count() > 6);
+    for target in targets.lines() {
+        let text = format!(
+            "lasts = \"60s\"\ngroups.victims = \"n1..n3\"\n[[faults]]\nat = \"1s\"\ndo = \"crash\"\n{target}\n\
+             [[nodes]]\ncount = 100\n[[nodes]]\nname = \"web\"\ncount = 2\n[[nodes]]\nname = \"twin\"\n\
+             [[nodes]]\nname = \"twin\"\n"
+        );
+        parse("example.toml", &text).unwrap_or_else(|error| panic!("{error}\n{target}"));
+    }
+}
+
+mod never {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WORDS: [&str; 12] =
+        ["-1", "0", "\"$blocked\"", "\"n0\"", "[]", "{}", "\"1s\"", "1e300", "\"\"", "true", "\"99999h\"", "[[0]]"];
+
+    proptest! {
+        /// Whatever is written instead of a value, left out or written twice: an answer, no panic.
+        #[test]
+        fn a_damaged_file_is_never_more_than_an_error(
+            damage in prop::collection::vec((0_usize..250, 0_usize..WORDS.len() + 2), 1..4),
+        ) {
+            let mut lines: Vec<String> =
+                include_str!("tests/everything.toml").lines().map(str::to_owned).collect();
+            for (line, word) in damage {
+                let line = line % lines.len();
+                match WORDS.get(word) {
+                    Some(word) => {
+                        if let Some((key, _)) = lines[line].clone().split_once(" = ") {
+                            lines[line] = format!("{key} = {word}");
+                        }
+                    }
+                    None if word == WORDS.len() => {
+                        lines.remove(line);
+                    }
+                    None => {
+                        let twice = lines[line].clone();
+                        lines.insert(line, twice);
+                    }
+                }
+            }
+            if let Err(error) = parse("damaged.toml", &lines.join("\n")) {
+                let text = error.to_string();
+                prop_assert!(text.starts_with("damaged.toml"), "{text}");
+                prop_assert!(text.contains("want") || text.contains("TOML"), "{text}");
+            }
+        }
+    }
+}

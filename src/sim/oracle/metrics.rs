@@ -91,6 +91,7 @@ pub struct Metrics {
     pub sizes_seen: BTreeSet<usize>,
     /// For each agent, how often it showed a change of who is live; all that one input brings is one
     /// batch. Agents that showed none are not listed.
+    #[serde(with = "pairs")]
     pub batches: BTreeMap<HostId, u64>,
     /// How often an observer showed a subject as failed and then, in the same run, as live again.
     /// Pairs without are not listed.
