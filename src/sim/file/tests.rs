@@ -351,8 +351,20 @@ mod never {
     use super::*;
     use proptest::prelude::*;
 
-    const WORDS: [&str; 12] =
-        ["-1", "0", "\"$blocked\"", "\"n0\"", "[]", "{}", "\"1s\"", "1e300", "\"\"", "true", "\"99999h\"", "[[0]]"];
+    const WORDS: [&str; 12] = [
+        "-1",
+        "0",
+        "\"$blocked\"",
+        "\"n0\"",
+        "[]",
+        "{}",
+        "\"1s\"",
+        "1e300",
+        "\"\"",
+        "true",
+        "\"99999h\"",
+        "[[0]]",
+    ];
 
     proptest! {
         /// Whatever is written instead of a value, left out or written twice: an answer, no panic.

@@ -17,12 +17,14 @@ const WIDTH: u32 = 420;
 const HEIGHT: u32 = 250;
 /// Height of a strip's row, at most and at least.
 const ROW_HEIGHT_MAX: u32 = 22;
-const ROW_HEIGHT_MIN: u32 = 4;
+const ROW_HEIGHT_MIN: u32 = 3;
+/// Height of all strips together, about.
+const STRIPS_HEIGHT: u32 = 192;
 const FONT: &str = "sans-serif";
 const FONT_SIZE: u32 = 12;
 /// Room for the labels of axes.
 const LEFT: u32 = 50;
-const BOTTOM: u32 = 44;
+const BOTTOM: u32 = 38;
 const TOP: u32 = 26;
 const RIGHT: u32 = 18;
 /// Moments that are marked; more would be a carpet.
@@ -121,7 +123,7 @@ impl Strips {
     /// The drawing as SVG.
     pub(super) fn draw(&self) -> String {
         let count = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(1);
-        let row_height = (320 / count).clamp(ROW_HEIGHT_MIN, ROW_HEIGHT_MAX);
+        let row_height = (STRIPS_HEIGHT / count).clamp(ROW_HEIGHT_MIN, ROW_HEIGHT_MAX);
         let height = count.saturating_mul(row_height).saturating_add(TOP + BOTTOM);
         let mut svg = String::new();
         {

@@ -615,3 +615,6 @@ fn address(number: usize, moves: u8) -> SocketAddr {
     let [high, low] = number.to_be_bytes();
     (Ipv4Addr::new(10, moves, high, low), GOSSIP_PORT).into()
 }
+
+#[cfg(test)]
+mod tests;

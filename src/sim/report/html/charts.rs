@@ -43,7 +43,7 @@ struct Key {
     block: bool,
 }
 
-/// Distributions over all seeds.
+/// Distributions over all runs of each mode.
 pub(super) fn distributions(summary: &Summary<'_>) -> Section {
     let groups = &summary.groups[..summary.groups.len().min(SERIES_MAX)];
     let mut charts = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn distributions(summary: &Summary<'_>) -> Section {
                 ("all agents", Curve::DetectedFull.over(reports(group))),
             ],
             "From a crash to the first agent that shows the node as failed, to each agent, and to the last. \
-             A curve that ends below 100 % would mean crashes that some agent never showed; those are not drawn.",
+             What some agent never showed is not drawn; the figures count it as never.",
         ));
         charts.extend(times(
             "Detection of silent nodes",
@@ -84,12 +84,12 @@ pub(super) fn distributions(summary: &Summary<'_>) -> Section {
                 groups.iter().map(|g| (g.label(), curve.over(reports(g)))).collect();
             let lines: Vec<(&str, Distribution)> =
                 each.iter().map(|(label, d)| (label.as_str(), d.clone())).collect();
-            charts.extend(times(title, &lines, "One curve per group of runs, all its seeds together."));
+            charts.extend(times(title, &lines, "One curve per mode, all its runs together."));
         }
     }
     charts.extend(propagation(groups));
     let seeds = groups.iter().map(|g| g.runs.len()).max().unwrap_or(0);
-    let note = if seeds > 1 { "All seeds together." } else { "" };
+    let note = if seeds > 1 { "All runs together." } else { "" };
     Section { heading: "How long things take".to_owned(), note: note.to_owned(), charts }
 }
 
@@ -117,7 +117,7 @@ fn times(title: &str, curves: &[(&str, Distribution)], caption: &str) -> Option<
 /// are thinner, so that curves that cover each other can be told apart.
 fn staircases(curves: &[(&str, Distribution)], end: f64) -> Vec<Line> {
     let filled = curves.iter().enumerate().filter(|(_, (_, d))| !d.is_empty());
-    let width = |number: usize| if curves.len() == 1 { 2 } else { [5, 3, 2, 2, 1, 1][number.min(5)] };
+    let width = |number: usize| if curves.len() == 1 { 2 } else { [4, 3, 2, 2, 1, 1][number.min(5)] };
     filled
         .map(|(number, (name, d))| Line {
             name: format!(
