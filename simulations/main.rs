@@ -13,6 +13,7 @@ mod lifecycle;
 mod membership;
 mod scale;
 mod swarm;
+mod textbook;
 mod weather;
 
 use shoal::core::Config;

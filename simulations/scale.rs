@@ -3,7 +3,7 @@
 
 use crate::{converge, each_seed, ms, no_false_failures, secs};
 use shoal::core::Config;
-use shoal::sim::scenario::service_without_check;
+use shoal::sim::scenario::{cluster, service_without_check};
 use shoal::sim::{Conditions, Contact, HostId, NodeSpec, World};
 use std::time::Duration;
 
@@ -62,4 +62,54 @@ fn idle_cost_does_not_grow_with_the_cluster() {
     let (small, large) = (cost(10), cost(100));
     println!("bytes per node and second: {small:.0} of 10, {large:.0} of 100");
     assert!(large < small * 1.5, "{small} of 10, {large} of 100");
+}
+
+/// A settled cluster of so many nodes with an instance each, at its first moment.
+fn settled(name: &str, seed: u64, count: usize) -> (World, Vec<HostId>) {
+    let mut world = World::new(name, seed, Conditions::default());
+    let spec = |spec: NodeSpec| NodeSpec { services: vec![service_without_check("s0", "s0")], ..spec };
+    let hosts: Vec<HostId> =
+        cluster(count, &Config::default()).into_iter().map(|s| world.add_host(spec(s))).collect();
+    world.settle(&hosts);
+    (world, hosts)
+}
+
+#[test]
+fn a_settled_start_is_settled() {
+    each_seed(2, |seed| {
+        let (mut world, hosts) = settled("scale::a_settled_start", seed, 60);
+        world.converged().expect("everybody knows everything");
+        assert!(world.digests_agree());
+        world.verify();
+        world.reset_metrics();
+        let queued = |world: &World, host| world.stats(host).map(|s| s.rumours_queued);
+        let before: Vec<_> = hosts.iter().map(|h| queued(&world, *h)).collect();
+        world.run_for(secs(60));
+        assert_eq!(world.metrics().status_changes, 0, "replay: {}", world.replay());
+        for (host, before) in hosts.iter().zip(before) {
+            let stats = world.stats(*host).expect("it runs");
+            let queued = queued(&world, *host);
+            assert_eq!((stats.sync_rounds, queued), (0, before), "replay: {}", world.replay());
+            assert!(stats.probes_sent.abs_diff(60) <= 1, "{} probes in 60 s", stats.probes_sent);
+        }
+        world.crash(hosts[7]);
+        converge(&mut world, secs(20));
+        world.start(hosts[7]);
+        converge(&mut world, secs(2));
+        world.verify();
+    });
+}
+
+#[test]
+fn calm_costs_little_real_time() {
+    let count = nodes();
+    let started = std::time::Instant::now();
+    let (mut world, hosts) = settled("scale::calm_costs_little", 1, count);
+    println!("{count} nodes settled after {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    world.run_for(CALM);
+    println!("{CALM:?} of calm took {:?}, {} steps", started.elapsed(), world.steps());
+    let per_second = bytes(&world, &hosts) as f64 / CALM.as_secs_f64() / hosts.len() as f64;
+    println!("{per_second:.0} bytes per node and second");
+    world.converged().expect("nothing happened");
 }

@@ -111,16 +111,36 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 /// Largest record that chunked pulls can carry.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 
+/// How members are watched. Agents that ship use [`Self::Shoal`]; the others leave out what it adds
+/// and are there to measure against, in simulations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Membership {
+    /// SWIM with suspicion (Das, Gupta, Motivala 2002), spread by gossip at a fixed tick, as
+    /// memberlist does it.
+    Swim,
+    /// The same with Lifeguard's three extensions (Dadgar, Phillips, Currey 2018).
+    Lifeguard,
+    /// Everything.
+    #[default]
+    Shoal,
+}
+
 /// Checked timing and limits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Config(Settings);
+pub struct Config {
+    settings: Settings,
+    membership: Membership,
+}
 
 impl std::ops::Deref for Config {
     type Target = Settings;
     fn deref(&self) -> &Settings {
-        &self.0
+        &self.settings
     }
 }
+
+/// Time between two rounds of gossip where it ticks: memberlist's default.
+const GOSSIP_TICK: Duration = Duration::from_millis(200);
 
 impl Config {
     /// Checks `settings`; the error names the first key that cannot be.
@@ -151,7 +171,28 @@ impl Config {
         number("max_members", s.max_members, 2, 1 << 20)?;
         number("max_rumours", s.max_rumours, 64, 1 << 22)?;
         number("leave_acks", s.leave_acks, 1, 16)?;
-        Ok(Self(settings))
+        Ok(Self { settings, membership: Membership::Shoal })
+    }
+
+    /// The same with another way of watching members.
+    #[must_use]
+    pub fn with_membership(self, membership: Membership) -> Self {
+        Self { membership, ..self }
+    }
+
+    /// How members are watched.
+    pub const fn membership(&self) -> Membership {
+        self.membership
+    }
+
+    /// Is everything on that Shoal adds to SWIM?
+    pub(crate) fn is_complete(&self) -> bool {
+        self.membership == Membership::Shoal
+    }
+
+    /// The time between rounds of gossip, where they do not follow the news.
+    pub(crate) fn gossip_tick(&self) -> Option<Duration> {
+        (!self.is_complete()).then_some(GOSSIP_TICK)
     }
 
     /// How long a suspect has to refute in a cluster of `live` members.

@@ -6,7 +6,7 @@
 
 use crate::model::NodeKey;
 use crate::wire::frame::{Digest, Liveness, Row};
-use std::collections::BTreeMap;
+use imbl::OrdMap;
 
 /// Buckets in the tree: their digests fit into one datagram.
 pub(crate) const BUCKETS: usize = 64;
@@ -42,22 +42,27 @@ pub(crate) fn row_digest(row: &Row) -> u64 {
     xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tree {
-    rows: BTreeMap<NodeKey, u64>,
+    rows: OrdMap<NodeKey, u64>,
     buckets: [u64; BUCKETS],
     root: u64,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), buckets: [0; BUCKETS], root: 0 }
+        Self { rows: OrdMap::new(), buckets: [0; BUCKETS], root: 0 }
     }
 }
 
 impl Tree {
     pub(crate) fn root(&self) -> Digest {
         Digest(self.root)
+    }
+
+    /// The digest of a node's row.
+    pub(crate) fn digest_of(&self, key: NodeKey) -> Option<u64> {
+        self.rows.get(&key).copied()
     }
 
     pub(crate) fn buckets(&self) -> Vec<Digest> {

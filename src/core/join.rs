@@ -8,7 +8,7 @@ use crate::model::Instant;
 use crate::wire::frame::Epoch;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -77,6 +77,14 @@ impl Join {
         self.joined = true;
     }
 
+    /// This node is in the cluster already, and so is everybody it was to ask.
+    pub(crate) fn set_settled(&mut self) {
+        self.joined = true;
+        for target in self.targets.values_mut() {
+            target.answered = true;
+        }
+    }
+
     /// The addresses given for joining.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.targets.keys().copied()
@@ -121,12 +129,14 @@ impl Join {
         self.check = None;
     }
 
-    /// What is due. `lost` are addresses of members that failed, `reached` those of live ones.
+    /// What is due. `lost` are addresses of members that failed, `reached` tells those of live ones,
+    /// and `alone` that there are none.
     pub(crate) fn steps(
         &mut self,
         config: &Config,
         lost: impl Iterator<Item = SocketAddr>,
-        reached: &BTreeSet<SocketAddr>,
+        reached: &impl Fn(&SocketAddr) -> bool,
+        alone: bool,
         now: Instant,
     ) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -140,7 +150,7 @@ impl Join {
             let wait =
                 if self.joined { wait.max(config.heal_interval * 4) } else { wait.min(config.heal_interval) };
             t.due = now + wait.mul_f64(self.rng.random_range(0.8..1.2));
-            if self.joined && reached.contains(addr) {
+            if self.joined && reached(addr) {
                 t.answered = true;
             } else {
                 steps.push(Step::Request { to: *addr, attempts: t.attempts });
@@ -150,10 +160,10 @@ impl Join {
             self.heal_at = now + config.heal_interval.mul_f64(self.rng.random_range(0.8..1.2));
             let candidates: Vec<SocketAddr> = lost
                 .chain(self.targets.iter().filter(|(_, t)| t.answered).map(|(a, _)| *a))
-                .filter(|a| !reached.contains(a))
+                .filter(|a| !reached(a))
                 .collect();
             // Alone, it is worth asking more than one: there is nothing else to do.
-            let picks = if reached.is_empty() { 3 } else { 1 };
+            let picks = if alone { 3 } else { 1 };
             for _ in 0..picks.min(candidates.len()) {
                 let to = candidates[self.rng.random_range(0..candidates.len())];
                 steps.push(Step::Request { to, attempts: 0 });

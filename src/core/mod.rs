@@ -20,12 +20,15 @@ mod gossip;
 mod join;
 mod leave;
 pub mod local;
+mod settled;
 pub mod stats;
 mod swim;
 #[cfg(test)]
 mod tests;
 
 pub use agent::{Agent, ForceLeaveError, Identity, Outgoing};
-pub use config::{Config, ConfigError, Settings};
+pub use config::{Config, ConfigError, Membership, Settings};
 pub use event::Event;
+pub use settled::Knowledge;
 pub use stats::Stats;
+pub use swim::{StockFoca, StockLife};

@@ -230,6 +230,7 @@ impl<P: Process> Engine<P> {
         }
         let local = host.local(now);
         let Some(process) = &mut host.process else {
+            host.traffic.datagrams_unheard += 1;
             if let Some(sender) = datagram.from_host
                 && host.powered
                 && self.network.conditions().unreachable_reports

@@ -17,6 +17,7 @@
 
 mod engine;
 mod errors;
+mod mode;
 mod network;
 mod node;
 mod oracle;
@@ -30,6 +31,7 @@ mod swarm;
 mod trace;
 mod world;
 
+pub use mode::Mode;
 pub use network::{Conditions, Impairment, ImpairmentId, Latency, Links};
 pub use node::{Contact, NodeSpec};
 pub use oracle::{Departure, DepartureKind, Difference, Distribution, FalseFailure, Metrics, Tally, Verdict};
@@ -61,6 +63,8 @@ pub struct Traffic {
     pub bytes_received: u64,
     /// Datagrams that found the socket full, because the process was paused, blocked or too slow.
     pub datagrams_overflowed: u64,
+    /// Datagrams that arrived while no agent ran here.
+    pub datagrams_unheard: u64,
     /// Datagrams that found too much waiting before the outgoing line.
     pub datagrams_shed: u64,
 }

@@ -7,6 +7,7 @@ mod inbound;
 mod naming;
 mod own;
 mod pulls;
+mod settled;
 
 use super::catalog::Catalog;
 use super::config::Config;
@@ -209,7 +210,7 @@ impl Agent {
                 Liveness::Left => MemberStatus::Left,
             },
             addr: p.addr,
-            rtt: p.rtt,
+            rtt: self.swim.peers().rtt(key),
         })
     }
 
@@ -260,7 +261,7 @@ impl Agent {
     pub fn address_book(&self) -> Vec<SocketAddr> {
         let peers = self.swim.peers();
         let live = peers.live().iter().filter_map(|k| peers.get(*k)).map(|p| p.addr);
-        let failed = peers.iter().filter(|(_, p)| p.state == Liveness::Down).map(|(_, p)| p.addr);
+        let failed = peers.failed().map(|(_, p)| p.addr);
         let mut seen = BTreeSet::new();
         live.take(ADDRESSES_MAX / 2)
             .chain(self.join.addresses())
@@ -278,6 +279,11 @@ impl Agent {
     /// Digest of all that agents must agree on; equal in a converged cluster.
     pub fn root_digest(&self) -> u64 {
         self.tree.root().0
+    }
+
+    /// Rumours that wait to be spread.
+    pub fn rumours_waiting(&self) -> usize {
+        self.spread.waiting()
     }
 
     /// Counters and present values.
@@ -539,12 +545,10 @@ impl Agent {
             return;
         }
         let peers = self.swim.peers();
-        let mut reached: BTreeSet<SocketAddr> =
-            peers.live().iter().filter_map(|k| peers.get(*k)).map(|p| p.addr).collect();
-        reached.remove(&self.identity.addr);
-        let lost: Vec<SocketAddr> =
-            peers.iter().filter(|(_, p)| p.state == Liveness::Down).map(|(_, p)| p.addr).collect();
-        for step in self.join.steps(&self.config, lost.into_iter(), &reached, now) {
+        let alone = peers.live().is_empty();
+        let lost = peers.failed().map(|(_, p)| p.addr);
+        let reached = |addr: &SocketAddr| peers.is_live_at(*addr);
+        for step in self.join.steps(&self.config, lost, &reached, alone, now) {
             match step {
                 Step::Request { to, attempts } => {
                     self.send_join_request(to);

@@ -16,7 +16,9 @@ use crate::model::{Entry, EntryKey, Generation, NodeKey, Version};
 use crate::wire::frame::{Body, Head, Item, Page, Record, RowTable};
 use crate::wire::record;
 use bytes::Bytes;
+use imbl::OrdMap;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why something about an owner's table was not taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +36,9 @@ const CATALOG_BYTES_MAX: usize = 1 << 30;
 
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    owners: BTreeMap<NodeKey, Owner>,
+    /// Shared between simulated agents that begin with the same tables, and copied when one
+    /// changes; a real agent's are its own.
+    owners: OrdMap<NodeKey, Arc<Owner>>,
     /// Owners whose tables were dropped, with the run that they were of: nothing of that run or an
     /// earlier one is taken in again.
     dropped: BTreeMap<NodeKey, Generation>,
@@ -45,17 +49,17 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn new(config: Config) -> Self {
-        Self { owners: BTreeMap::new(), dropped: BTreeMap::new(), bytes: 0, config, refused: 0 }
+        Self { owners: OrdMap::new(), dropped: BTreeMap::new(), bytes: 0, config, refused: 0 }
     }
 
     // ---- getters
 
     pub(crate) fn owner(&self, key: NodeKey) -> Option<&Owner> {
-        self.owners.get(&key)
+        self.owners.get(&key).map(Arc::as_ref)
     }
 
     pub(crate) fn owners(&self) -> impl Iterator<Item = (NodeKey, &Owner)> {
-        self.owners.iter().map(|(k, o)| (*k, o))
+        self.owners.iter().map(|(k, o)| (*k, o.as_ref()))
     }
 
     /// The entry, readable. `None` when there is none or it is of an unknown kind.
@@ -124,7 +128,7 @@ impl Catalog {
         key: EntryKey,
         body: Option<Bytes>,
     ) -> Record {
-        let owner = self.owners.entry(own).or_default();
+        let owner = Arc::make_mut(self.owners.entry(own).or_default());
         if owner.generation() != generation {
             owner.begin(generation);
         }
@@ -143,6 +147,26 @@ impl Catalog {
     /// Carries this node's table over into a later generation.
     pub(crate) fn adopt_own(&mut self, own: NodeKey, generation: Generation) {
         self.with_owner(own, |o| o.adopt(own, generation));
+    }
+
+    // ---- beginning in a settled cluster
+
+    /// Adds the table of `own` to those of a settled cluster.
+    pub(crate) fn tell(&self, own: NodeKey, owners: &mut OrdMap<NodeKey, Arc<Owner>>, bytes: &mut usize) {
+        if let Some(owner) = self.owners.get(&own) {
+            *bytes += owner.bytes();
+            owners.insert(own, Arc::clone(owner));
+        }
+    }
+
+    /// Takes over the tables of a settled cluster, that of `own` among them.
+    pub(crate) fn adopt_all(&mut self, own: NodeKey, owners: OrdMap<NodeKey, Arc<Owner>>, bytes: usize) {
+        debug_assert!(
+            self.owners.keys().all(|k| *k == own) && owners.contains_key(&own),
+            "this node is one of the settled cluster, and has met nobody before"
+        );
+        self.owners = owners;
+        self.bytes = bytes;
     }
 
     // ---- what others say
@@ -180,7 +204,7 @@ impl Catalog {
 
     /// Takes in where an owner's table stands.
     pub(crate) fn apply_head(&mut self, head: &Head) -> Result<Outcome, Refused> {
-        if let Some(owner) = self.owners.get_mut(&head.owner)
+        if let Some(owner) = self.owners.get(&head.owner)
             && head.generation > owner.generation()
             && head.generation <= Generation::MAX
             && owner.would_adopt(head.owner, head.version, head.digest)
@@ -287,7 +311,7 @@ impl Catalog {
     // ---- inside
 
     fn with_owner<R>(&mut self, key: NodeKey, f: impl FnOnce(&mut Owner) -> R) -> Option<R> {
-        let owner = self.owners.get_mut(&key)?;
+        let owner = Arc::make_mut(self.owners.get_mut(&key)?);
         let before = owner.bytes();
         let result = f(owner);
         self.bytes = self.bytes + owner.bytes() - before;
@@ -305,13 +329,14 @@ impl Catalog {
         if !self.owners.contains_key(&key) && self.owners.len() >= self.config.max_members {
             return self.refuse(Refused::Full);
         }
-        let owner = self.owners.entry(key).or_default();
-        if generation > owner.generation() {
+        let known = self.owners.get(&key).map(|o| o.generation());
+        if known.is_none_or(|g| generation > g) {
+            self.owners.entry(key).or_default();
             self.dropped.remove(&key);
             self.with_owner(key, |o| o.begin(generation));
             return Ok(true);
         }
-        Ok(generation == owner.generation())
+        Ok(known == Some(generation))
     }
 
     /// What a record may be, whoever relays it: bounded, and readable if its kind is known.
@@ -333,7 +358,7 @@ impl Catalog {
 
     fn check_room(&mut self, owner: NodeKey, item: &Item) -> Result<(), Refused> {
         let Body::Bytes(bytes) = &item.body else { return Ok(()) };
-        let slots = self.owners.get(&owner).map_or(0, Owner::slot_count);
+        let slots = self.owners.get(&owner).map_or(0, |o| o.slot_count());
         // Remembered deletions and the node's own record come on top of what may be registered.
         let room = self.config.max_entries_per_node + 128;
         if slots >= room || self.bytes + bytes.len() > CATALOG_BYTES_MAX {

@@ -137,11 +137,12 @@ impl<K: Ord + Clone, V: Clone> Queue<K, V> {
         }
     }
 
-    /// Schedules the round after the one that has just been.
-    pub(crate) fn next_round(&mut self, key: &K, now: Instant) {
+    /// Schedules the round after the one that has just been: at the next `tick`, where rounds tick.
+    pub(crate) fn next_round(&mut self, key: &K, now: Instant, tick: Option<Duration>) {
         let Some(r) = self.rumours.get_mut(key) else { return };
         self.by_due.remove(&(r.due, key.clone()));
-        let delay = ROUND_DELAYS[r.round.min(ROUND_DELAYS.len() - 1)];
+        let growing = ROUND_DELAYS[r.round.min(ROUND_DELAYS.len() - 1)];
+        let delay = tick.map_or(growing, |tick| tick / 2);
         r.round += 1;
         r.due = now + delay;
         self.by_due.insert((r.due, key.clone()));
@@ -201,7 +202,7 @@ mod tests {
             let now = q.next_due().expect("a round is due");
             at.push(now.since_start().as_millis());
             assert_eq!(q.due(now, 10), [1]);
-            q.next_round(&1, now);
+            q.next_round(&1, now, None);
         }
         assert_eq!(at, [0, 5, 20, 80, 320]);
     }

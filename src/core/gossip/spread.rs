@@ -11,8 +11,8 @@ use crate::core::swim::Peers;
 use crate::model::{EntryKey, Instant, NodeKey};
 use crate::wire::frame::{Body, Head, MemberUpdate, Record};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame, codec};
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use std::time::Duration;
 
 /// Shortest time between two eager flushes: what arrives together travels together.
@@ -49,19 +49,24 @@ pub(crate) struct Spread {
     tokens: f64,
     refilled_at: Instant,
     flush_at: Instant,
+    /// A moment at which gossip ticks, if it does.
+    phase: Instant,
 }
 
 impl Spread {
     pub(crate) fn new(config: Config, cluster: ClusterHash, seed: u64, now: Instant) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let phase = config.gossip_tick().map_or(Duration::ZERO, |tick| tick.mul_f64(rng.random::<f64>()));
         Self {
             members: Queue::new(config.max_rumours.min(config.max_members)),
             catalog: Queue::new(config.max_rumours),
             tokens: config.gossip_bytes_per_s_max as f64,
             config,
             cluster,
-            rng: SmallRng::seed_from_u64(seed),
+            rng,
             refilled_at: now,
             flush_at: now,
+            phase: now + phase,
         }
     }
 
@@ -85,7 +90,14 @@ impl Spread {
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let due = [self.members.next_due(), self.catalog.next_due()].into_iter().flatten().min()?;
-        Some(due.max(self.flush_at))
+        let at = due.max(self.flush_at);
+        Some(self.config.gossip_tick().map_or(at, |tick| self.tick_after(at, tick)))
+    }
+
+    /// The first tick at `at` or later.
+    fn tick_after(&self, at: Instant, tick: Duration) -> Instant {
+        let ticks = at.since(self.phase).as_nanos().div_ceil(tick.as_nanos());
+        self.phase + tick * u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 
     // ---- news
@@ -183,6 +195,7 @@ impl Spread {
         }
         self.flush_at = now + FLUSH_GAP;
         let budget = self.config.transmissions(peers.live().len() + 1);
+        let tick = self.config.gossip_tick();
         let targets = self.targets(peers);
         let members = self.members.due(now, DUE_MAX);
         let entries = self.catalog.due(now, DUE_MAX);
@@ -206,11 +219,11 @@ impl Spread {
             }
             let times = u32::try_from(targets.len()).unwrap_or(u32::MAX);
             for key in &some_members {
-                self.members.next_round(key, now);
+                self.members.next_round(key, now, tick);
                 self.members.sent(key, times, budget);
             }
             for key in &some_entries {
-                self.catalog.next_round(key, now);
+                self.catalog.next_round(key, now, tick);
                 self.catalog.sent(key, times, budget);
             }
         }

@@ -10,6 +10,7 @@
 mod identity;
 mod peers;
 mod probe;
+mod stock;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -17,6 +18,7 @@ mod world;
 
 use peers::News;
 pub(crate) use peers::Peers;
+pub use stock::{StockFoca, StockLife};
 
 use crate::core::config::Config;
 use crate::model::{Generation, Incarnation, Instant, NodeKey};
@@ -24,8 +26,8 @@ use crate::wire::frame::{Epoch, Liveness, MemberUpdate, SwimFrame, SwimMessage, 
 use foca::{Foca, Header, Member, Message, NoCustomBroadcast, State, Timer};
 use identity::{Adapter, Life};
 use probe::ProbeWatch;
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
@@ -39,6 +41,11 @@ const INTERNAL_BYTES_MAX: usize = 256;
 const NOTICE_INTERVAL: Duration = Duration::from_secs(1);
 /// Probe intervals without a scheduled probe after which the watchdog steps in.
 const WATCHDOG_INTERVALS: u32 = 3;
+
+/// Members of a settled cluster that foca is given at the start, a random share of a larger one:
+/// each costs foca a pass over those before it. It hears of the others when they speak, and is told
+/// of them when they change. Every member is still probed once in an interval on average.
+const ADOPTED_MAX: usize = 2_048;
 
 /// What membership wants done, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -358,6 +365,24 @@ impl Swim {
         self.reborn(life, now);
     }
 
+    /// Takes over the members of a settled cluster, this node not counted, and begins to probe at a
+    /// random moment of the first interval: nothing keeps the agents of a cluster in step.
+    pub(crate) fn adopt(&mut self, all: &Peers, rng: &mut SmallRng, now: Instant) {
+        self.peers = all.clone();
+        self.peers.remove(self.life.key);
+        let live = self.peers.live();
+        let known = rand::seq::index::sample(rng, live.len(), live.len().min(ADOPTED_MAX));
+        let members = known.into_iter().filter_map(|at| {
+            let key = *live.get(at)?;
+            self.peers.get(key).map(|p| Member::alive(Life { key, epoch: p.epoch }))
+        });
+        self.world.now = now;
+        let _ = self.foca.apply_many(members, false, &mut self.world);
+        self.world.sends.clear();
+        while self.updates.try_recv().is_ok() {}
+        self.world.timers.hasten_probe(now, rng.random::<f64>());
+    }
+
     // ---- inside
 
     fn has_room_for(&mut self, key: NodeKey) -> bool {
@@ -393,6 +418,7 @@ impl Swim {
     /// A `Down` from others about a member that is live here in that very life.
     fn is_second_hand_down(&self, u: &MemberUpdate) -> bool {
         u.state == Liveness::Down
+            && self.config.is_complete()
             && self.peers.get(u.key).is_some_and(|p| p.epoch == u.epoch && p.state.is_live())
     }
 
@@ -425,11 +451,11 @@ impl Swim {
     }
 
     fn notice(&mut self, key: NodeKey, addr: SocketAddr, epoch: Epoch, now: Instant) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if peer.noticed.is_some_and(|at| now.since(at) < NOTICE_INTERVAL) {
+        let lately = self.peers.noticed(key).is_some_and(|at| now.since(at) < NOTICE_INTERVAL);
+        if lately || self.peers.get(key).is_none() {
             return;
         }
-        peer.noticed = Some(now);
+        self.peers.set_noticed(key, now);
         self.output.push_back(Output::Notice(addr, key, epoch));
     }
 
@@ -524,7 +550,15 @@ impl Swim {
             if life.key == self.life.key {
                 continue;
             }
-            let known = self.peers.get(life.key).map(|p| p.addr);
+            let known = self.peers.get(life.key);
+            // Foca met somebody whom this table knew already.
+            if known.is_some_and(|p| {
+                (p.epoch, p.incarnation, p.state)
+                    == (life.epoch, member.incarnation(), liveness(member.state()))
+            }) {
+                continue;
+            }
+            let known = known.map(|p| p.addr);
             let Some(addr) = self.heard_at.get(&life.key).copied().or(known) else { continue };
             let u = MemberUpdate {
                 key: life.key,
@@ -601,6 +635,7 @@ impl Swim {
                 number,
                 self.config.probe_timeout,
                 self.config.probe_interval,
+                self.config.is_complete(),
                 now,
             ));
         }

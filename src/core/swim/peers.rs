@@ -2,11 +2,17 @@
 //!
 //! Foca answers "who is this?" by a scan; this table by a lookup. It holds addresses, round-trip
 //! times and when each state began, and decides whether an update is news before foca is asked.
+//!
+//! What all agents know alike is kept in persistent maps, so that a thousand simulated agents that
+//! begin in one settled cluster share it until they come to differ; what each measures for itself
+//! is kept beside them.
 
 use crate::model::{Incarnation, Instant, NodeKey};
 use crate::wire::frame::{Epoch, Liveness, MemberUpdate};
-use std::collections::BTreeMap;
+use imbl::OrdMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -17,9 +23,6 @@ pub(crate) struct Peer {
     pub(crate) addr: SocketAddr,
     /// When `state` began here.
     pub(crate) since: Instant,
-    pub(crate) rtt: Option<Duration>,
-    /// When it was last told that somebody holds it for failed.
-    pub(crate) noticed: Option<Instant>,
 }
 
 /// How an update compares with what is known.
@@ -33,21 +36,22 @@ pub(crate) enum News {
     Contradicts,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Peers {
-    table: BTreeMap<NodeKey, Peer>,
-    /// Keys of live members in an order that allows drawing one at random.
-    live: Vec<NodeKey>,
-    position: BTreeMap<NodeKey, usize>,
+    table: OrdMap<NodeKey, Peer>,
+    /// Keys of live members, sorted.
+    live: Arc<Vec<NodeKey>>,
+    /// Who is live at an address.
+    live_at: OrdMap<SocketAddr, NodeKey>,
+    failed: BTreeSet<NodeKey>,
+    rtts: BTreeMap<NodeKey, Duration>,
+    /// When a member was last told that somebody holds it for failed.
+    noticed: BTreeMap<NodeKey, Instant>,
 }
 
 impl Peers {
     pub(crate) fn get(&self, key: NodeKey) -> Option<&Peer> {
         self.table.get(&key)
-    }
-
-    pub(crate) fn get_mut(&mut self, key: NodeKey) -> Option<&mut Peer> {
-        self.table.get_mut(&key)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeKey, &Peer)> {
@@ -58,9 +62,40 @@ impl Peers {
         self.table.len()
     }
 
-    /// Keys of the members held for alive or suspect, in no meaningful order.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Keys of the members held for alive or suspect, sorted.
     pub(crate) fn live(&self) -> &[NodeKey] {
         &self.live
+    }
+
+    /// Is a live member at this address?
+    pub(crate) fn is_live_at(&self, addr: SocketAddr) -> bool {
+        self.live_at.contains_key(&addr)
+    }
+
+    /// The members held for failed, in the order of their keys.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = (NodeKey, &Peer)> {
+        self.failed.iter().filter_map(|k| self.table.get(k).map(|p| (*k, p)))
+    }
+
+    /// The smoothed round-trip time to the member, once it was measured.
+    pub(crate) fn rtt(&self, key: NodeKey) -> Option<Duration> {
+        self.rtts.get(&key).copied()
+    }
+
+    pub(crate) fn set_rtt(&mut self, key: NodeKey, rtt: Duration) {
+        self.rtts.insert(key, rtt);
+    }
+
+    pub(crate) fn noticed(&self, key: NodeKey) -> Option<Instant> {
+        self.noticed.get(&key).copied()
+    }
+
+    pub(crate) fn set_noticed(&mut self, key: NodeKey, now: Instant) {
+        self.noticed.insert(key, now);
     }
 
     /// SWIM's order of claims (Das et al. 2002, section 4.2), after the order of lives.
@@ -83,57 +118,49 @@ impl Peers {
 
     /// Takes over what foca has just accepted.
     pub(crate) fn put(&mut self, u: &MemberUpdate, now: Instant) {
-        let live = u.state.is_live();
-        match self.table.get_mut(&u.key) {
-            Some(p) => {
-                if p.state != u.state || p.epoch != u.epoch {
-                    p.since = now;
-                }
-                if p.addr != u.addr {
-                    p.rtt = None;
-                }
-                p.epoch = u.epoch;
-                p.incarnation = u.incarnation;
-                p.state = u.state;
-                p.addr = u.addr;
-            }
-            None => {
-                self.table.insert(
-                    u.key,
-                    Peer {
-                        epoch: u.epoch,
-                        incarnation: u.incarnation,
-                        state: u.state,
-                        addr: u.addr,
-                        since: now,
-                        rtt: None,
-                        noticed: None,
-                    },
-                );
-            }
+        let known = self.table.get(&u.key);
+        let since = match known {
+            Some(p) if p.state == u.state && p.epoch == u.epoch => p.since,
+            Some(_) | None => now,
+        };
+        let former = known.map(|p| p.addr);
+        if former.is_some_and(|addr| addr != u.addr) {
+            self.rtts.remove(&u.key);
         }
-        self.set_live(u.key, live);
+        let MemberUpdate { key, epoch, incarnation, state, addr } = *u;
+        self.table.insert(key, Peer { epoch, incarnation, state, addr, since });
+        self.set_live(key, state.is_live(), former, addr);
+        if state == Liveness::Down {
+            self.failed.insert(u.key);
+        } else {
+            self.failed.remove(&u.key);
+        }
     }
 
     pub(crate) fn remove(&mut self, key: NodeKey) -> Option<Peer> {
-        self.set_live(key, false);
-        self.table.remove(&key)
+        let peer = self.table.remove(&key)?;
+        self.set_live(key, false, Some(peer.addr), peer.addr);
+        self.failed.remove(&key);
+        self.rtts.remove(&key);
+        self.noticed.remove(&key);
+        Some(peer)
     }
 
-    fn set_live(&mut self, key: NodeKey, live: bool) {
-        match (self.position.get(&key).copied(), live) {
-            (None, true) => {
-                self.position.insert(key, self.live.len());
-                self.live.push(key);
+    fn set_live(&mut self, key: NodeKey, live: bool, former: Option<SocketAddr>, addr: SocketAddr) {
+        match (self.live.binary_search(&key), live) {
+            (Err(at), true) => Arc::make_mut(&mut self.live).insert(at, key),
+            (Ok(at), false) => {
+                Arc::make_mut(&mut self.live).remove(at);
             }
-            (Some(at), false) => {
-                self.position.remove(&key);
-                self.live.swap_remove(at);
-                if let Some(moved) = self.live.get(at) {
-                    self.position.insert(*moved, at);
-                }
-            }
-            (None, false) | (Some(_), true) => {}
+            (Ok(_), true) | (Err(_), false) => {}
+        }
+        if let Some(former) = former.filter(|former| !live || *former != addr)
+            && self.live_at.get(&former) == Some(&key)
+        {
+            self.live_at.remove(&former);
+        }
+        if live && self.live_at.get(&addr) != Some(&key) {
+            self.live_at.insert(addr, key);
         }
     }
 

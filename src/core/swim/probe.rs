@@ -29,6 +29,7 @@ impl ProbeWatch {
         number: u8,
         timeout: Duration,
         interval: Duration,
+        repeat: bool,
         now: Instant,
     ) -> Self {
         let step = timeout / 2;
@@ -39,7 +40,7 @@ impl ProbeWatch {
             sent_at: now,
             ends_at: now + interval,
             step,
-            next_at: Some(now + step),
+            next_at: repeat.then_some(now + step),
             sent_again: false,
         }
     }
@@ -97,11 +98,12 @@ impl Swim {
         // An answer after a second ping may belong to either (Karn, Partridge 1987).
         let direct = matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again;
         let sample = now.since(probe.sent_at);
-        if direct && let Some(peer) = self.peers.get_mut(frame.from) {
-            peer.rtt = Some(match peer.rtt {
+        if direct && self.peers.get(frame.from).is_some() {
+            let smoothed = match self.peers.rtt(frame.from) {
                 Some(rtt) => (rtt * (RTT_GAIN - 1) + sample) / RTT_GAIN,
                 None => sample,
-            });
+            };
+            self.peers.set_rtt(frame.from, smoothed);
             self.output.push_back(Output::Changed(frame.from));
         }
     }

@@ -9,14 +9,20 @@ use std::time::Duration;
 /// When, which kind first, which was submitted first: one total order.
 type Key = (Instant, u8, u64);
 
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    queue: BTreeMap<Key, Timer<Life>>,
+#[derive(Debug)]
+pub(super) struct Timers<T = Life> {
+    queue: BTreeMap<Key, Timer<T>>,
     sequence: u64,
 }
 
+impl<T> Default for Timers<T> {
+    fn default() -> Self {
+        Self { queue: BTreeMap::new(), sequence: 0 }
+    }
+}
+
 /// Order among timers that are due together; an indirect stage must be seen before the next probe.
-const fn rank(timer: &Timer<Life>) -> u8 {
+const fn rank<T>(timer: &Timer<T>) -> u8 {
     match timer {
         Timer::SendIndirectProbe { .. } => 0,
         Timer::ProbeRandomMember(_) => 1,
@@ -28,8 +34,8 @@ const fn rank(timer: &Timer<Life>) -> u8 {
     }
 }
 
-impl Timers {
-    pub(super) fn submit(&mut self, timer: Timer<Life>, at: Instant) {
+impl<T> Timers<T> {
+    pub(super) fn submit(&mut self, timer: Timer<T>, at: Instant) {
         self.sequence += 1;
         self.queue.insert((at, rank(&timer), self.sequence), timer);
     }
@@ -50,7 +56,7 @@ impl Timers {
     }
 
     /// The first timer that is due.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<Timer<Life>> {
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Timer<T>> {
         let first = self.queue.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
     }
@@ -61,6 +67,15 @@ impl Timers {
             .into_iter()
             .map(|((at, rank, sequence), timer)| ((at + by, rank, sequence), timer))
             .collect();
+    }
+
+    /// Lets the next probe come after `share` of the time that it would have taken from `now`.
+    pub(super) fn hasten_probe(&mut self, now: Instant, share: f64) {
+        let probe = self.queue.iter().find(|(_, t)| matches!(t, Timer::ProbeRandomMember(_)));
+        let Some((&(at, rank, sequence), _)) = probe else { return };
+        if let Some(timer) = self.queue.remove(&(at, rank, sequence)) {
+            self.queue.insert((now + at.since(now).mul_f64(share), rank, sequence), timer);
+        }
     }
 
     /// Whether the next probe is scheduled. Without it probing has ended for good.

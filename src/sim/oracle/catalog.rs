@@ -276,6 +276,16 @@ impl Catalog {
         self.grid.set_cell(row, observer, cell);
     }
 
+    /// Every observer shows the last that `owner` wrote of everything.
+    pub(crate) fn all_see(&mut self, owner: OwnerIx) {
+        for &row in self.by_owner[owner.0].values() {
+            let ops = &self.slots[row].ops;
+            let op = u32::try_from(ops.len()).expect("fewer than 2^32 writes fit in memory");
+            let shown = ops.last().is_some_and(|op| op.content.is_some());
+            self.grid.set_row(row, Cell { op, shown });
+        }
+    }
+
     /// Does the cell differ from what is wanted of it?
     pub(crate) fn is_wrong(&self, owner: OwnerIx, key: &EntryKey, observer: usize) -> bool {
         self.by_owner[owner.0]

@@ -84,6 +84,11 @@ impl Members {
         self.grid.set_cell(owner.0, observer, seen);
     }
 
+    /// Every observer sees this of `owner`.
+    pub(crate) fn all_see(&mut self, owner: OwnerIx, seen: Seen) {
+        self.grid.set_row(owner.0, seen);
+    }
+
     /// Counted observers.
     pub(crate) fn observers(&self, owner: OwnerIx) -> impl Iterator<Item = (usize, Seen)> + '_ {
         self.grid.counted_cells(owner.0)

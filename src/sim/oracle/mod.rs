@@ -19,9 +19,9 @@ pub(crate) use distribution::quantile_of;
 pub use metrics::{Departure, DepartureKind, FalseFailure, Metrics, Verdict};
 pub use watch::Tally;
 
-use crate::core::Agent;
 use crate::model::{EntryKey, Generation, Instant, MemberStatus, NodeKey, NodeName, Version};
 use crate::sim::HostId;
+use crate::sim::process::Program;
 use catalog::Catalog;
 use hosts::HostSet;
 use members::{Members, Seen};
@@ -178,7 +178,7 @@ impl Oracle {
     // ---- what the world did
 
     /// A process began to run.
-    pub(crate) fn started(&mut self, host: HostId, agent: &Agent, now: Instant) -> Result<(), String> {
+    pub(crate) fn started(&mut self, host: HostId, agent: &Program, now: Instant) -> Result<(), String> {
         let column = host.index();
         let owner = self.observers[column].0;
         self.observers[column].1 = now;
@@ -188,11 +188,11 @@ impl Oracle {
         let o = &mut self.owners[owner.0];
         o.claimants.insert(host);
         o.contested |= o.claimants.len() > 1;
-        o.generations.insert(agent.identity().generation);
+        o.generations.insert(agent.generation());
         let holds = o.holder.is_none();
         if holds {
             o.holder = Some(host);
-            o.generation = agent.identity().generation;
+            o.generation = agent.generation();
             o.fate = Fate::Live(host);
             o.departure = None;
         }
@@ -215,6 +215,18 @@ impl Oracle {
             self.count(host, true);
         }
         Ok(())
+    }
+
+    /// All of these, just started, show all of each other as it is.
+    pub(crate) fn settled(&mut self, hosts: &[HostId]) {
+        for host in hosts {
+            let owner = self.observers[host.index()].0;
+            let generation = self.owners[owner.0].generation;
+            self.members.all_see(owner, Seen { status: Some(MemberStatus::Alive), generation });
+            self.catalog.all_see(owner);
+            self.watch.settled(*host, hosts.len());
+        }
+        self.metrics = Metrics::default();
     }
 
     /// A process ended.
@@ -340,7 +352,7 @@ impl Oracle {
 
     /// Compares an agent's tables, all of them, with what it told: a change it kept to itself
     /// would leave its readers with an old answer.
-    pub(crate) fn verify(&self, host: HostId, agent: &Agent) -> Result<(), String> {
+    pub(crate) fn verify(&self, host: HostId, agent: &Program) -> Result<(), String> {
         let column = host.index();
         let mut actual: BTreeMap<NodeKey, Seen> =
             agent.members().map(|m| (m.key, Seen::from(Some(&m)))).collect();
@@ -383,7 +395,7 @@ impl Oracle {
         }
     }
 
-    fn own_keys(&self, agent: &Agent, key: NodeKey) -> Vec<EntryKey> {
+    fn own_keys(&self, agent: &Program, key: NodeKey) -> Vec<EntryKey> {
         agent.entry_keys(key).cloned().collect()
     }
 

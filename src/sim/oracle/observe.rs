@@ -4,16 +4,17 @@
 use super::catalog::Arrival;
 use super::members::Seen;
 use super::{FalseFailure, Fate, Oracle, OwnerIx, Standing, Verdict, content};
-use crate::core::{Agent, Event};
+use crate::core::Event;
 use crate::model::{Entry, EntryKey, Instant, Member, MemberStatus, NodeKey};
 use crate::sim::HostId;
+use crate::sim::process::Program;
 
 impl Oracle {
     /// An agent told of a change. `standing` says what befell an observer and a subject.
     pub(crate) fn observe(
         &mut self,
         host: HostId,
-        agent: &Agent,
+        agent: &Program,
         event: &Event,
         now: Instant,
         standing: &dyn Fn(HostId, HostId) -> Standing,
@@ -34,10 +35,10 @@ impl Oracle {
     }
 
     /// The agent may have raised its own generation; then everything it owns was written anew.
-    fn follow_generation(&mut self, host: HostId, agent: &Agent, now: Instant) -> Result<(), String> {
+    fn follow_generation(&mut self, host: HostId, agent: &Program, now: Instant) -> Result<(), String> {
         let owner = self.observers[host.index()].0;
         let o = &mut self.owners[owner.0];
-        let generation = agent.identity().generation;
+        let generation = agent.generation();
         if !o.generations.insert(generation) {
             return Ok(());
         }
@@ -55,7 +56,7 @@ impl Oracle {
     pub(super) fn member_seen(
         &mut self,
         host: HostId,
-        agent: &Agent,
+        agent: &Program,
         key: NodeKey,
         member: Option<&Member>,
         now: Instant,
@@ -89,7 +90,7 @@ impl Oracle {
             self.watch.moved(host, before.status, seen.status);
         }
         let current = seen.generation == o.generation;
-        let own = key == agent.identity().name.key();
+        let own = key == agent.key();
         if current && !own {
             self.judge(host, owner, before, seen, now, standing);
         }
@@ -175,7 +176,7 @@ impl Oracle {
     pub(super) fn entry_seen(
         &mut self,
         host: HostId,
-        agent: &Agent,
+        agent: &Program,
         owner_key: NodeKey,
         key: &EntryKey,
         now: Instant,

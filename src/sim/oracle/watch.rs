@@ -73,6 +73,13 @@ impl Watch {
         self.watched[host.index()] = Watched::default();
     }
 
+    /// The observer shows this many members, all alive, and has for long.
+    pub(super) fn settled(&mut self, host: HostId, members: usize) {
+        let tally = Tally { alive: members, ..Tally::default() };
+        self.watched[host.index()] = Watched { tally, changed: false, live_shown: members };
+        self.touched = None;
+    }
+
     pub(super) fn tally(&self, host: HostId) -> Tally {
         self.watched[host.index()].tally
     }

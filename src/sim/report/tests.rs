@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::Config;
-use crate::sim::{Action, Expectation, HostId, Scenario};
+use crate::sim::{Action, Expectation, HostId, Mode, Scenario};
 use std::sync::OnceLock;
 
 fn small(seed: u64, mode: &str) -> Run {
@@ -11,7 +11,7 @@ fn small(seed: u64, mode: &str) -> Run {
         .services_each(1)
         .at(Duration::from_secs(10), Action::Crash(HostId(2)))
         .lasts(Duration::from_secs(30))
-        .mode(mode)
+        .mode(Mode::named(mode).expect("one of the modes"))
         .replayed_by("shoal simulate small.toml --seed {seed}")
         .expect(Expectation::ConvergedWithin(Duration::from_secs(20)));
     let report = scenario.run(seed);

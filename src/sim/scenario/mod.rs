@@ -14,6 +14,7 @@ pub use report::{Rates, Report};
 
 use super::HostId;
 use super::errors::Errors;
+use super::mode::Mode;
 use super::network::Conditions;
 use super::node::{Contact, NodeSpec};
 use super::world::{Action, World};
@@ -69,13 +70,14 @@ pub struct Violation {
 #[derive(Debug, Clone)]
 pub struct Scenario {
     name: String,
-    mode: String,
+    mode: Mode,
     parameters: BTreeMap<String, String>,
     replay: Option<String>,
     sample_every: Option<Duration>,
     batches_from: Option<Duration>,
     conditions: Conditions,
     nodes: Vec<NodeSpec>,
+    settled: Vec<HostId>,
     timeline: Vec<(Duration, Action)>,
     calm: Option<Duration>,
     lasts: Duration,
@@ -87,13 +89,14 @@ impl Scenario {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            mode: "shoal".to_owned(),
+            mode: Mode::Shoal,
             parameters: BTreeMap::new(),
             replay: None,
             sample_every: None,
             batches_from: None,
             conditions: Conditions::default(),
             nodes: Vec::new(),
+            settled: Vec::new(),
             timeline: Vec::new(),
             calm: None,
             lasts: Duration::from_secs(60),
@@ -125,6 +128,14 @@ impl Scenario {
                 .push((apart * u32::try_from(number).unwrap_or(u32::MAX), Action::Start(HostId(number))));
             self.nodes.push(spec);
         }
+        self
+    }
+
+    /// These nodes are one settled cluster from the beginning: each knows all of the others and what
+    /// is registered on them, at no cost.
+    #[must_use]
+    pub fn settled(mut self, hosts: impl IntoIterator<Item = HostId>) -> Self {
+        self.settled.extend(hosts);
         self
     }
 
@@ -185,10 +196,10 @@ impl Scenario {
         self
     }
 
-    /// What runs: `shoal`, or one of the protocols it is compared with.
+    /// What runs: Shoal, or one of the protocols it is compared with.
     #[must_use]
-    pub fn mode(mut self, mode: &str) -> Self {
-        self.mode = mode.to_owned();
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -240,13 +251,15 @@ impl Scenario {
     }
 
     fn run_watched(&self, seed: u64, errors: Errors) -> Report {
-        let mut world = World::new(&self.name, seed, self.conditions.clone()).watching(errors);
+        let mut world =
+            World::new(&self.name, seed, self.conditions.clone()).mode(self.mode).watching(errors);
         if let Some(line) = &self.replay {
             world = world.replayed_by(line.replace("{seed}", &seed.to_string()));
         }
         for spec in &self.nodes {
             world.add_host(spec.clone());
         }
+        world.settle(&self.settled);
         world.sample_every(self.sample_every.unwrap_or(self.lasts / SAMPLES));
         let first_fault = self.timeline.iter().filter(|(_, a)| a.is_fault()).map(|(time, _)| *time).min();
         world.count_batches_from(Instant::START + self.batches_from.or(first_fault).unwrap_or_default());

@@ -92,7 +92,7 @@ impl Report {
         let (probes_sent, probes_unanswered) = world.probes();
         let mut report = Self {
             name: scenario.name.clone(),
-            mode: scenario.mode.clone(),
+            mode: scenario.mode.word().to_owned(),
             parameters: scenario.parameters.clone(),
             seed: world.seed(),
             replay: world.replay(),

@@ -10,6 +10,7 @@ mod hostile;
 mod load;
 mod run;
 mod sample;
+mod settle;
 
 pub use action::Action;
 pub use hostile::HostileKind;
@@ -18,14 +19,17 @@ pub use sample::{Sample, Spread};
 
 use super::engine::Engine;
 use super::errors::Errors;
+use super::mode::Mode;
 use super::network::{Conditions, Impairment, Links};
 use super::node::{Contact, Disk, Life, Node, NodeSpec};
 use super::oracle::{End, Metrics, Oracle};
+use super::process::Program;
 use super::reference::Reference;
 use super::{HostId, ImpairmentId, Traffic, seed};
-use crate::core::{Agent, ForceLeaveError, Identity, Stats};
+use crate::core::{Agent, ForceLeaveError, Identity, Stats, StockFoca};
 use crate::model::{
     Generation, Instant, LocalCommand, LocalError, LocalState, MemberStatus, NodeId, NodeName,
+    ServiceDefinition,
 };
 use hostile::RunningHostile;
 use load::RunningLoad;
@@ -55,7 +59,8 @@ pub struct World {
     /// What a user enters to see this run again.
     replay: String,
     seed: u64,
-    engine: Engine<Agent>,
+    mode: Mode,
+    engine: Engine<Program>,
     nodes: Vec<Node>,
     oracle: Oracle,
     plans: BTreeMap<u64, Plan>,
@@ -81,6 +86,7 @@ impl World {
             name: name.to_owned(),
             replay: format!("SIM_SEED={seed} cargo test --test simulations {name}"),
             seed,
+            mode: Mode::Shoal,
             engine: Engine::new(seed, conditions),
             nodes: Vec::new(),
             oracle: Oracle::new(),
@@ -104,6 +110,13 @@ impl World {
     #[must_use]
     pub fn replayed_by(mut self, line: String) -> Self {
         self.replay = line;
+        self
+    }
+
+    /// Lets another protocol run than Shoal's, to compare with. To be used before anybody starts.
+    #[must_use]
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -134,6 +147,10 @@ impl World {
 
     /// The agent that runs on a host, paused and leaving ones included.
     pub fn agent(&self, host: HostId) -> Option<&Agent> {
+        self.program(host)?.agent()
+    }
+
+    fn program(&self, host: HostId) -> Option<&Program> {
         self.engine.host(host).process.as_ref()
     }
 
@@ -181,7 +198,7 @@ impl World {
     /// hosts and processes.
     pub fn rejoins(&self) -> u64 {
         let ended: u64 = self.nodes.iter().map(|n| n.rejoins_before).sum();
-        let running: u64 = self.hosts().filter_map(|h| self.stats(h)).map(|s| s.rejoins).sum();
+        let running: u64 = self.hosts().filter_map(|h| self.program(h)).map(Program::renewals).sum();
         ended + running
     }
 
@@ -315,52 +332,18 @@ impl World {
             return;
         }
         let now = self.now();
-        let addr = self.addr(host);
         let join = self.resolve(host);
-        let seed = seed::derive(self.seed, "agent", host.index() as u64 ^ (self.node(host).runs << 32));
-        let wall_ms = WALL_START_MS
-            + i64::try_from(now.as_nanos() / 1_000_000).expect("worlds end before the year 292 million");
-        let node = self.node_mut(host);
-        let wall_ms = u64::try_from(wall_ms + node.clock_ahead_ms).unwrap_or(0);
-        let first_run = node.disk.generation.is_none();
-        let generation = Generation::for_new_run(node.disk.generation, wall_ms);
-        node.disk.generation = Some(generation);
-        let identity = Identity {
-            cluster: "sim".to_owned(),
-            name: node.spec.name.clone(),
-            id: node.disk.id,
-            addr,
-            generation,
-            tags: node.spec.tags.clone(),
-        };
-        let agent = Agent::new(
-            identity,
-            node.spec.config.clone(),
-            node.disk.restored(),
-            node.disk.book.clone(),
-            seed,
-            Instant::START,
-        );
-        node.runs += 1;
-        node.life = Life::Running;
-        node.name_taken = false;
-        node.joined_after = None;
-        node.left_acknowledged_by = None;
-        node.book_saved = now;
-        node.excused_until = now + EXCUSED_AFTER_FAULT;
-        node.reference.set_tags(node.spec.tags.clone());
-        node.reference.restarted(now);
-        let services = if first_run { node.spec.services.clone() } else { Vec::new() };
-        if let Err(what) = self.oracle.started(host, &agent, now) {
+        let (program, services) = self.boot(host);
+        if let Err(what) = self.oracle.started(host, &program, now) {
             self.violated(host, &what);
         }
         if self.is_starved(host) {
             self.oracle.paused(host, true);
         }
-        self.engine.start(host, agent);
+        self.engine.start(host, program);
         self.absorb();
         if !join.is_empty() {
-            self.engine.call(host, |agent, now| agent.join(&join, now));
+            self.engine.call(host, |program, now| program.join(&join, now));
             self.absorb();
         }
         for definition in services {
@@ -370,6 +353,57 @@ impl World {
             };
             self.command(host, &command).expect("the services of a node's spec can be registered");
         }
+    }
+
+    /// Makes the agent that the disk and the spec describe, and the services that it still has to
+    /// be given.
+    fn boot(&mut self, host: HostId) -> (Program, Vec<ServiceDefinition>) {
+        let now = self.now();
+        let addr = self.addr(host);
+        let seed = seed::derive(self.seed, "agent", host.index() as u64 ^ (self.node(host).runs << 32));
+        let wall_ms = WALL_START_MS
+            + i64::try_from(now.as_nanos() / 1_000_000).expect("worlds end before the year 292 million");
+        let (mode, size) = (self.mode, u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let node = self.node_mut(host);
+        let wall_ms = u64::try_from(wall_ms + node.clock_ahead_ms).unwrap_or(0);
+        let first_run = node.disk.generation.is_none();
+        let generation = Generation::for_new_run(node.disk.generation, wall_ms);
+        node.disk.generation = Some(generation);
+        let config = node.spec.config.clone();
+        let program = if let Some(membership) = mode.membership() {
+            let identity = Identity {
+                cluster: "sim".to_owned(),
+                name: node.spec.name.clone(),
+                id: node.disk.id,
+                addr,
+                generation,
+                tags: node.spec.tags.clone(),
+            };
+            let (local, book) = (node.disk.restored(), node.disk.book.clone());
+            let config = config.with_membership(membership);
+            Program::Shoal(Box::new(Agent::new(identity, config, local, book, seed, Instant::START)))
+        } else {
+            let (key, interval) = (node.spec.name.key(), config.probe_interval);
+            let stock = StockFoca::new(key, addr, generation, interval, size, seed, Instant::START);
+            Program::Foca(Box::new(stock))
+        };
+        node.runs += 1;
+        node.life = Life::Running;
+        node.name_taken = false;
+        node.joined_after = None;
+        node.left_acknowledged_by = None;
+        node.book_saved = now;
+        node.excused_until = now + EXCUSED_AFTER_FAULT;
+        node.reference.set_tags(node.spec.tags.clone());
+        node.reference.restarted(now);
+        let takes_services = first_run && program.agent().is_some();
+        let services = if takes_services { node.spec.services.clone() } else { Vec::new() };
+        (program, services)
+    }
+
+    /// Calls into the host's agent; `None` if none runs there.
+    fn call<R>(&mut self, host: HostId, f: impl FnOnce(&mut Agent, Instant) -> R) -> Option<R> {
+        self.engine.call(host, |program, now| program.agent_mut().map(|agent| f(agent, now))).flatten()
     }
 
     fn resolve(&self, host: HostId) -> Vec<SocketAddr> {
@@ -394,14 +428,14 @@ impl World {
 
     fn end(&mut self, host: HostId, end: End) {
         let now = self.now();
-        let Some(agent) = self.engine.kill(host) else { return };
-        let reap_after = agent.config().reap_after;
-        let generation = agent.identity().generation;
+        let Some(program) = self.engine.kill(host) else { return };
+        let generation = program.generation();
+        let stats = program.agent().map(Agent::stats).unwrap_or_default();
         let node = self.node_mut(host);
+        let reap_after = node.spec.config.reap_after;
         node.life = Life::Down;
         node.faulty |= end == End::Crash;
-        let stats = agent.stats();
-        node.rejoins_before += stats.rejoins;
+        node.rejoins_before += program.renewals();
         node.probes_before.0 += stats.probes_sent;
         node.probes_before.1 += stats.probes_failed;
         self.oracle.stopped(host, end, now);
@@ -451,7 +485,7 @@ impl World {
             return Err(LocalError::Leaving);
         }
         let now = self.now();
-        let durable = self.engine.call(host, |agent, now| {
+        let durable = self.call(host, |agent, now| {
             let state = agent.check(agent.local(), command, now)?;
             agent.apply(command, now)?;
             Ok(state)
@@ -469,7 +503,7 @@ impl World {
 
     /// Gives the node other tags.
     pub fn set_tags(&mut self, host: HostId, tags: BTreeMap<String, String>) -> Result<(), LocalError> {
-        let set = self.engine.call(host, |agent, now| agent.set_tags(tags.clone(), now));
+        let set = self.call(host, |agent, now| agent.set_tags(tags.clone(), now));
         set.unwrap_or(Err(LocalError::Leaving))?;
         let node = self.node_mut(host);
         node.spec.tags.clone_from(&tags);
@@ -483,7 +517,7 @@ impl World {
     pub fn join(&mut self, host: HostId, contacts: &[Contact]) {
         self.node_mut(host).spec.join.extend_from_slice(contacts);
         let addrs = self.resolve(host);
-        self.engine.call(host, |agent, now| agent.join(&addrs, now));
+        self.engine.call(host, |program, now| program.join(&addrs, now));
         self.absorb();
     }
 
@@ -495,14 +529,14 @@ impl World {
         let now = self.now();
         self.node_mut(host).life = Life::Leaving;
         self.oracle.leaving(host, now);
-        self.engine.call(host, Agent::leave);
+        self.engine.call(host, Program::leave);
         self.absorb();
     }
 
     /// Lets `host` declare that the failed node `name` has left.
     pub fn force_leave(&mut self, host: HostId, name: &NodeName, prune: bool) -> Result<(), ForceLeaveError> {
         let now = self.now();
-        let done = self.engine.call(host, |agent, now| agent.force_leave(name, prune, now));
+        let done = self.call(host, |agent, now| agent.force_leave(name, prune, now));
         let done = done.unwrap_or_else(|| Err(ForceLeaveError::Unknown(name.clone())));
         if done.is_ok() {
             self.oracle.forced(name, now);

@@ -1,12 +1,13 @@
 //! Letting time pass, and what is looked at after every step.
 
 use super::{EXCUSED_AFTER_FAULT, Plan, World};
-use crate::core::{Agent, Event};
+use crate::core::Event;
 use crate::model::Instant;
 use crate::sim::engine::{Engine, Step};
 use crate::sim::errors::Errors;
 use crate::sim::node::{BOOK_INTERVAL, Life, Node};
 use crate::sim::oracle::{Difference, End, Standing};
+use crate::sim::process::Program;
 use crate::sim::{Action, HostId, Load};
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ impl World {
             if !self.is_live(host) {
                 continue;
             }
-            if let Some(Err(what)) = self.agent(host).map(|agent| self.oracle.verify(host, agent)) {
+            if let Some(Err(what)) = self.program(host).map(|program| self.oracle.verify(host, program)) {
                 self.violated(host, &what);
             }
             self.compare(host);
@@ -150,13 +151,13 @@ impl World {
         let now = self.now();
         let mut told = std::mem::take(&mut self.engine.told);
         for (host, event) in told.drain(..) {
-            let Some(agent) = self.engine.host(host).process.as_ref() else { continue };
+            let Some(program) = self.engine.host(host).process.as_ref() else { continue };
             let standing = |observer: HostId, subject: HostId| Standing {
                 healthy: is_healthy(&self.engine, &self.nodes, self.excused_until, observer, subject),
                 observer_faulty: self.nodes[observer.index()].faulty,
                 subject_faulty: self.nodes[subject.index()].faulty,
             };
-            if let Err(what) = self.oracle.observe(host, agent, &event, now, &standing) {
+            if let Err(what) = self.oracle.observe(host, program, &event, now, &standing) {
                 self.violated(host, &what);
             }
             self.serve(host, &event);
@@ -170,8 +171,13 @@ impl World {
     fn serve(&mut self, host: HostId, event: &Event) {
         let now = self.now();
         let started = self.engine.host(host).started;
-        let Some(agent) = self.engine.host(host).process.as_ref() else { return };
+        let Some(program) = self.engine.host(host).process.as_ref() else { return };
         let node = &mut self.nodes[host.index()];
+        if let Event::Left { acknowledged_by } = event {
+            node.left_acknowledged_by = Some(*acknowledged_by);
+            return self.end(host, End::Left);
+        }
+        let Some(agent) = program.agent() else { return };
         match event {
             Event::LocalChanged => {
                 node.disk.local = agent.local().clone();
@@ -184,29 +190,25 @@ impl World {
                 node.disk.book = agent.address_book();
             }
             Event::MemberChanged(_) | Event::MemberRemoved(_) => node.book_dirty = true,
-            Event::Left { acknowledged_by } => {
-                node.left_acknowledged_by = Some(*acknowledged_by);
-                self.end(host, End::Left);
-            }
             Event::NameTaken { .. } => {
                 node.name_taken = true;
                 self.names_refused += 1;
                 self.end(host, End::NameTaken);
             }
-            Event::EntryChanged(..) | Event::JoinRetried { .. } => {}
+            Event::EntryChanged(..) | Event::JoinRetried { .. } | Event::Left { .. } => {}
         }
     }
 
     fn after_wake(&mut self, host: HostId) {
         let now = self.now();
-        let Some(agent) = self.engine.host(host).process.as_ref() else { return };
-        let waiting = agent.stats().rumours_waiting;
-        let max = agent.config().max_rumours;
+        let Some(program) = self.engine.host(host).process.as_ref() else { return };
+        let (waiting, max) = program.queue();
         self.queue_max = self.queue_max.max(waiting);
         if waiting > max {
             self.violated(host, &format!("{waiting} rumours wait: want at most {max}"));
         }
         let node = &mut self.nodes[host.index()];
+        let Some(agent) = program.agent() else { return };
         if node.book_dirty && now.since(node.book_saved) >= BOOK_INTERVAL {
             node.book_dirty = false;
             node.book_saved = now;
@@ -249,7 +251,7 @@ impl World {
 
 /// Could these two reach each other for so long that a verdict of failure is wrong?
 fn is_healthy(
-    engine: &Engine<Agent>,
+    engine: &Engine<Program>,
     nodes: &[Node],
     excused_until: Instant,
     observer: HostId,
