@@ -23,8 +23,8 @@ const STRIPS_HEIGHT: u32 = 192;
 const FONT: &str = "sans-serif";
 const FONT_SIZE: u32 = 12;
 /// Room for the labels of axes.
-const LEFT: u32 = 50;
-const BOTTOM: u32 = 38;
+const LEFT: u32 = 54;
+const BOTTOM: u32 = 40;
 const TOP: u32 = 26;
 const RIGHT: u32 = 18;
 /// Moments that are marked; more would be a carpet.

@@ -8,8 +8,8 @@
 //! [`HostileKind::Mutated`] therefore damages datagrams as a bad path or a careless forger does,
 //! where a receiver can tell: anything in the header, the kind and length of the first frame, cut
 //! short, lengthened, with a tail that belongs to nothing. It leaves the bits inside a frame's body
-//! alone: changed there, a datagram without a seal is a well-formed lie, and believing it is no
-//! fault of the receiver.
+//! alone: changed there, a datagram without a seal is a well-formed lie (a member under a key that
+//! is one bit off), and believing it is no fault of the receiver.
 
 use super::{Plan, World};
 use crate::core::{Agent, Config, Identity};
