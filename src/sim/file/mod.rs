@@ -45,6 +45,8 @@ use reader::Reader;
 use std::time::Duration;
 use tree::Table;
 
+/// Shortest time between two looks at a run.
+const SAMPLE_EVERY_MIN: Duration = Duration::from_millis(10);
 /// Seeds that a file may ask for.
 const SEEDS_MAX: u64 = 1_000_000;
 /// Virtual time that a run may last: somewhat more than the longest partition worth a look.
@@ -165,6 +167,10 @@ impl ScenarioFile {
         if calm.is_some_and(|calm| calm > lasts) {
             return Err(reader.fault("calm_from", format!("at most lasts ({lasts:?})")));
         }
+        let sample_every = reader.duration("sample_every")?;
+        if sample_every.is_some_and(|every| every < SAMPLE_EVERY_MIN) {
+            return Err(reader.fault("sample_every", format!("at least {SAMPLE_EVERY_MIN:?}")));
+        }
         let base = match reader.table("network")? {
             None => Conditions::default(),
             Some(mut network) => {
@@ -200,6 +206,9 @@ impl ScenarioFile {
                 .min(lasts)
         });
         let mut scenario = self.populate(nodes, base).mode(mode).calm_from(calm).lasts(lasts);
+        if let Some(every) = sample_every {
+            scenario = scenario.sample_every(every);
+        }
         for (at, action) in faults {
             scenario = scenario.at(at, action);
         }

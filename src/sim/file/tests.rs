@@ -26,6 +26,7 @@ fn every_mistake_names_file_line_key_value_and_what_was_wanted() {
         ("modes = [\"swimm\"]", "(did you mean swim?)"),
         ("modes = [\"shoal\", \"shoal\"]", "modes = \"shoal\": want one of"),
         ("calm_from = \"61s\"", "calm_from = \"61s\": want at most lasts (60s)"),
+        ("sample_every = \"1ms\"", "sample_every = \"1ms\": want at least 10ms"),
         ("calm_from = 5", "calm_from = 5: want a duration such as"),
         // parameters
         ("grid_sample.n = [1]", "grid_sample = { n = [1] }: want a [grid]"),
