@@ -144,7 +144,7 @@ fn a_flood_of_changes_does_not_disturb_membership() {
         let (mut world, hosts) = settled(name, seed, 10, 4, Conditions::default());
         world.run_for(secs(5));
         for kind in [LoadKind::Register, LoadKind::Flap, LoadKind::Change, LoadKind::Tags] {
-            world.load(Load { hosts: hosts.clone(), kind, every: ms(2), lasts: secs(10) });
+            world.load(Load { hosts: hosts.clone(), kind, every: ms(2), lasts: secs(10), at_once: 1 });
         }
         world.run_for(secs(10));
         converge(&mut world, secs(5));
@@ -159,7 +159,7 @@ fn digests_agree_once_all_is_said() {
     each_seed(3, |seed| {
         let name = "catalog::digests_agree";
         let (mut world, hosts) = settled(name, seed, 10, 2, Conditions::with_loss(0.05));
-        world.load(Load { hosts, kind: LoadKind::Register, every: ms(50), lasts: secs(5) });
+        world.load(Load { hosts, kind: LoadKind::Register, every: ms(50), lasts: secs(5), at_once: 1 });
         world.run_for(secs(5));
         converge(&mut world, secs(5));
         world.run_for(secs(10));

@@ -10,6 +10,7 @@
 mod catalog;
 mod endurance;
 mod faults;
+mod files;
 mod lifecycle;
 mod membership;
 mod scale;

@@ -69,7 +69,7 @@ fn a_slow_member_stays_a_member() {
 #[test]
 fn narrow_lines_carry_a_cluster() {
     each_seed(3, |seed| {
-        let narrow = Conditions { bandwidth: Some(8_000), ..Conditions::default() };
+        let narrow = Conditions { bandwidth: Some(32_000), ..Conditions::default() };
         let (mut world, _) = settled("weather::narrow_lines", seed, 10, 2, narrow);
         world.run_for(secs(60));
         converge(&mut world, secs(10));

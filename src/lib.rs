@@ -5,7 +5,8 @@
 //!
 //! ```text
 //!   main ─► cli ─► client ··(Unix socket)··► a running agent
-//!   main ─► agent ─► api ─► view ─► model            sim ─► core
+//!              └───► sim ─► core
+//!   main ─► agent ─► api ─► view ─► model
 //!              └───► core ─► wire ─► model
 //! ```
 //!

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["model", "view"]),
     ("sim", &["model", "core"]),
     ("client", &["model"]),
-    ("cli", &["model", "client"]),
+    ("cli", &["model", "client", "sim"]),
     ("agent", &["model", "wire", "core", "view", "api", "client"]),
 ];
 

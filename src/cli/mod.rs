@@ -1,8 +1,8 @@
-//! The commands that ask a running agent.
+//! The commands: those that ask a running agent, and the one that simulates clusters of them.
 //!
 //! Owns their flags, what they print and their exit codes. Never talks to the agent except
-//! through [`crate::client`], like any other user of it, and never prints except to the writers
-//! it is given.
+//! through [`crate::client`], like any other user of it, knows the protocol only as
+//! [`crate::sim`] runs it, and never prints except to the writers it is given.
 //!
 //! With `--format json` every command that lists something prints one JSON array, and every
 //! command that tells of one thing one JSON object; each command's help names the fields. Fields
@@ -19,6 +19,7 @@ mod register;
 mod resolve;
 mod services;
 mod shell;
+mod simulate;
 mod suggest;
 mod table;
 mod target;
@@ -101,6 +102,8 @@ pub enum Command {
     Metrics(node::Metrics),
     /// Make the agent read its service files, tags, log level and keyring again
     Reload(node::Reload),
+    /// Run scenarios of whole clusters in virtual time, and say what came of them
+    Simulate(simulate::Simulate),
     /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Print the manual page
@@ -180,6 +183,7 @@ async fn dispatch(
         Command::Info(args) => node::info(args, output).await,
         Command::Metrics(args) => node::metrics(args, output).await,
         Command::Reload(args) => node::reload(args, output).await,
+        Command::Simulate(args) => simulate::simulate(&args, output),
         Command::Completions(args) => shell::completions(&args, program, output),
         Command::Man(args) => shell::man(&args, program, output),
     }

@@ -98,6 +98,11 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Text for whoever waits, as it is; it may rewrite its line.
+    pub(super) fn progress(&mut self, text: &str) {
+        self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush()).ok();
+    }
+
     /// Something that went wrong.
     pub(super) fn error(&mut self, text: impl Display) {
         // Remarks never decide how a command ends, so neither does a closed standard error.

@@ -1,5 +1,9 @@
 //! The protocol's constants, checked: a [`Config`] that exists is valid.
 
+mod keys;
+
+pub use keys::SettingValue;
+
 use std::time::Duration;
 
 /// Why a configuration was refused. Names the key, the value, and what was wanted.

@@ -17,6 +17,8 @@
 
 mod engine;
 mod errors;
+pub mod file;
+mod journal;
 mod mode;
 mod network;
 mod node;
@@ -31,6 +33,7 @@ mod swarm;
 mod trace;
 mod world;
 
+pub use journal::{Happening, Journal, Logged};
 pub use mode::Mode;
 pub use network::{Conditions, Impairment, ImpairmentId, Latency, Links};
 pub use node::{Contact, NodeSpec};
@@ -39,8 +42,10 @@ pub use scenario::{Expectation, Figure, Load, LoadKind, Report, Scenario, Unit, 
 pub use swarm::swarm;
 pub use world::{Action, HostileKind, Sample, Spread, World};
 
+use serde::{Deserialize, Serialize};
+
 /// A machine of the world, by number; at most one agent runs on it at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HostId(pub usize);
 
 impl HostId {
@@ -51,7 +56,7 @@ impl HostId {
 }
 
 /// What went through one host's socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Traffic {
     /// Datagrams handed to the network.
     pub datagrams_sent: u64,

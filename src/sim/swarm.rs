@@ -50,7 +50,7 @@ pub fn swarm(name: &str, seed: u64) -> Scenario {
         let every = millis(&mut load, 20..5_000);
         let from = millis(&mut load, 0..60_000);
         let lasts = millis(&mut load, 1_000..30_000);
-        scenario = scenario.at(from, Action::Load(Load { hosts, kind, every, lasts }));
+        scenario = scenario.at(from, Action::Load(Load { hosts, kind, every, lasts, at_once: 1 }));
     }
     for number in 0..faults.random_range(0..8) {
         scenario = draw_fault(scenario, &mut faults, count, number);

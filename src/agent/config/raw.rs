@@ -3,13 +3,14 @@
 
 use super::ConfigFault;
 use crate::agent::args::AgentArgs;
+use crate::core::Settings;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
-/// Keys that are not timing or limits (those are in [`super::settings`]).
+/// Keys that are not timing or limits (those are [`Settings::KEYS`]).
 const KEYS: &[&str] = &[
     "node",
     "cluster",
@@ -231,7 +232,7 @@ impl RawConfig {
 }
 
 fn all_keys() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().chain(super::settings::KEYS).copied()
+    KEYS.iter().chain(Settings::KEYS).copied()
 }
 
 fn known(name: &str) -> Option<&'static str> {

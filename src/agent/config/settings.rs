@@ -1,56 +1,32 @@
-//! The keys of [`Settings`]: timing and limits, one key per field, under the field's name.
+//! Timing and limits in the agent's configuration: one key per field of [`Settings`].
 
 use super::{ConfigFault, RawConfig};
-use crate::core::Settings;
-use jiff::fmt::friendly::{SpanParser, SpanPrinter};
-use std::time::Duration;
+use crate::core::{SettingValue, Settings};
+use crate::model::{DURATION_WANT, parse_duration, show_duration};
 
-const DURATION_WANT: &str = r#"a duration such as "200ms", "5s" or "72h""#;
-
-macro_rules! settings {
-    (durations: $($duration:ident)*; numbers: $($number:ident)*;) => {
-        /// Every key of this part of the file.
-        pub(super) const KEYS: &[&str] = &[$(stringify!($duration),)* $(stringify!($number),)*];
-
-        /// Replaces what `raw` sets.
-        pub(super) fn apply(raw: &RawConfig, settings: &mut Settings) -> Result<(), ConfigFault> {
-            $(if let Some(v) = raw.parsed(stringify!($duration), DURATION_WANT, parse_duration)? {
-                settings.$duration = v;
-            })*
-            $(if let Some(v) = raw.number(stringify!($number))? {
-                settings.$number = v
-                    .try_into()
-                    .map_err(|_| raw.fault(stringify!($number), "a smaller number"))?;
-            })*
-            Ok(())
+/// Replaces what `raw` sets.
+pub(super) fn apply(raw: &RawConfig, settings: &mut Settings) -> Result<(), ConfigFault> {
+    for key in Settings::KEYS {
+        let value = match settings.get(key).expect("every key has a value") {
+            SettingValue::Duration(_) => {
+                raw.parsed(key, DURATION_WANT, parse_duration)?.map(SettingValue::Duration)
+            }
+            SettingValue::Number(_) => raw.number(key)?.map(SettingValue::Number),
+        };
+        if let Some(value) = value {
+            settings.set(key, value).map_err(|e| raw.fault(e.key, e.want))?;
         }
-
-        /// The file that says the same.
-        pub(super) fn show(settings: &Settings, table: &mut toml::Table) {
-            $(table.insert(stringify!($duration).to_owned(), show_duration(settings.$duration).into());)*
-            $(table.insert(
-                stringify!($number).to_owned(),
-                toml::Value::Integer(settings.$number.try_into().unwrap_or(i64::MAX)),
-            );)*
-        }
-
-        // Fails to compile when a field has no key.
-        const _: fn(Settings) = |Settings { $($duration: _,)* $($number: _,)* }| ();
-    };
+    }
+    Ok(())
 }
 
-settings! {
-    durations: probe_interval probe_timeout reap_after sync_after heal_interval leave_timeout;
-    numbers: indirect_probes suspicion_mult gossip_fanout gossip_bytes_per_s_max max_datagram_bytes
-        max_record_bytes max_entries_per_node max_members max_rumours leave_acks;
-}
-
-/// A duration as people write it; `None` when it is not one.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
-    SpanParser::new().parse_unsigned_duration(text).ok()
-}
-
-/// A duration that [`parse_duration`] reads back.
-pub(super) fn show_duration(duration: Duration) -> String {
-    SpanPrinter::new().unsigned_duration_to_string(&duration)
+/// The file that says the same.
+pub(super) fn show(settings: &Settings, table: &mut toml::Table) {
+    for key in Settings::KEYS {
+        let value = match settings.get(key).expect("every key has a value") {
+            SettingValue::Duration(duration) => show_duration(duration).into(),
+            SettingValue::Number(number) => toml::Value::Integer(number.try_into().unwrap_or(i64::MAX)),
+        };
+        table.insert((*key).to_owned(), value);
+    }
 }

@@ -1,5 +1,6 @@
 //! Samples of one quantity, in bounded memory.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Samples that are kept; beyond that, only every second, fourth, ... of them is.
@@ -7,7 +8,8 @@ const KEPT_MAX: usize = 1 << 20;
 
 /// Samples of one quantity. Up to a million of them quantiles are exact; beyond that they are those
 /// of an even selection. Count, mean and largest are always exact.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Written", from = "Written")]
 pub struct Distribution {
     samples: Vec<Duration>,
     /// Samples between two that are kept, as a power of two.
@@ -118,6 +120,42 @@ impl Distribution {
         self.count += other.count;
         self.sum_ns += other.sum_ns;
         self.max = self.max.max(other.max);
+    }
+}
+
+/// Samples that are written: enough for any curve.
+const WRITTEN_MAX: usize = 2_000;
+
+/// A distribution in a file: an even selection of its samples, in order of size.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    samples_ns: Vec<u64>,
+    count: usize,
+    mean_ns: u64,
+    max_ns: u64,
+}
+
+impl From<Distribution> for Written {
+    fn from(d: Distribution) -> Self {
+        let sorted = d.sorted();
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let kept = sorted.len().min(WRITTEN_MAX);
+        let last = sorted.len().saturating_sub(1);
+        // The smallest and the largest are always among them.
+        let even = (0..kept).map(|number| sorted[last * number / (kept - 1).max(1)]);
+        Self { samples_ns: even.map(ns).collect(), count: d.count, mean_ns: ns(d.mean()), max_ns: ns(d.max) }
+    }
+}
+
+impl From<Written> for Distribution {
+    fn from(written: Written) -> Self {
+        Self {
+            samples: written.samples_ns.into_iter().map(Duration::from_nanos).collect(),
+            stride_log2: 0,
+            count: written.count,
+            sum_ns: u128::from(written.mean_ns) * written.count as u128,
+            max: Duration::from_nanos(written.max_ns),
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use super::Distribution;
 use crate::model::{Instant, NodeName};
 use crate::sim::HostId;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How a node came to be gone for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DepartureKind {
     /// Its process died without a word.
     Crashed,
@@ -18,7 +19,7 @@ pub enum DepartureKind {
 }
 
 /// How the others learned that a node was gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Departure {
     /// The node.
     pub node: NodeName,
@@ -45,7 +46,7 @@ impl Departure {
 }
 
 /// A node that ran and could be reached, shown as failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FalseFailure {
     /// When.
     pub at: Instant,
@@ -57,7 +58,7 @@ pub struct FalseFailure {
 
 /// A node whose process exists, shown as failed; each is a false positive in the sense of the SWIM
 /// and Lifeguard papers, whatever was done to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// When.
     pub at: Instant,
@@ -74,7 +75,7 @@ pub struct Verdict {
 }
 
 /// Everything measured so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Crashes, leaves and silences, in order.
     pub departures: Vec<Departure>,
@@ -90,10 +91,34 @@ pub struct Metrics {
     pub sizes_seen: BTreeSet<usize>,
     /// For each agent, how often it showed a change of who is live; all that one input brings is one
     /// batch. Agents that showed none are not listed.
+    #[serde(with = "pairs")]
     pub batches: BTreeMap<HostId, u64>,
     /// How often an observer showed a subject as failed and then, in the same run, as live again.
     /// Pairs without are not listed.
+    #[serde(with = "pairs")]
     pub oscillations: BTreeMap<(HostId, HostId), u32>,
+}
+
+/// Maps whose keys are no texts, as lists of pairs.
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 impl Metrics {

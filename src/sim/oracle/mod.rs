@@ -20,11 +20,12 @@ pub use metrics::{Departure, DepartureKind, FalseFailure, Metrics, Verdict};
 pub use watch::Tally;
 
 use crate::model::{EntryKey, Generation, Instant, MemberStatus, NodeKey, NodeName, Version};
-use crate::sim::HostId;
 use crate::sim::process::Program;
+use crate::sim::{HostId, Journal};
 use catalog::Catalog;
 use hosts::HostSet;
 use members::{Members, Seen};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use watch::Watch;
 
@@ -68,7 +69,7 @@ pub(crate) enum End {
 }
 
 /// One place where an agent shows what it should not show in the long run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{wrong} wrong views, the first at {observer} about {subject}: {what}")]
 pub struct Difference {
     /// Whose view it is.
@@ -110,6 +111,8 @@ pub(crate) struct Oracle {
     catalog: Catalog,
     watch: Watch,
     pub(crate) metrics: Metrics,
+    /// Kept if somebody wants to read it.
+    pub(crate) journal: Option<Journal>,
 }
 
 impl Oracle {
@@ -122,6 +125,7 @@ impl Oracle {
             catalog: Catalog::new(),
             watch: Watch::new(),
             metrics: Metrics::EMPTY,
+            journal: None,
         }
     }
 

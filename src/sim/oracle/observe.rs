@@ -88,6 +88,11 @@ impl Oracle {
         if before.status != seen.status {
             self.metrics.status_changes += 1;
             self.watch.moved(host, before.status, seen.status);
+            if let Some(journal) = &mut self.journal {
+                let (observer, subject) = (self.observers[column].0, owner);
+                let name = |owner: OwnerIx| &self.owners[owner.0].name;
+                journal.status(now, name(observer), name(subject), before.status, seen.status);
+            }
         }
         let current = seen.generation == o.generation;
         let own = key == agent.key();

@@ -4,9 +4,10 @@
 
 use crate::model::MemberStatus;
 use crate::sim::HostId;
+use serde::{Deserialize, Serialize};
 
 /// Numbers of members by what an agent shows of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// Shown as alive, the agent itself included.
     pub alive: usize,

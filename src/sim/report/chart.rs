@@ -5,24 +5,26 @@
 
 mod axis;
 
-pub(super) use axis::Axis;
 use axis::Scale;
+pub(super) use axis::{Axis, Counts};
 
 use super::palette::Colour;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Size of a drawing.
-const WIDTH: u32 = 480;
-const HEIGHT: u32 = 270;
+const WIDTH: u32 = 420;
+const HEIGHT: u32 = 250;
 /// Height of a strip's row, at most and at least.
 const ROW_HEIGHT_MAX: u32 = 22;
-const ROW_HEIGHT_MIN: u32 = 4;
+const ROW_HEIGHT_MIN: u32 = 3;
+/// Height of all strips together, about.
+const STRIPS_HEIGHT: u32 = 192;
 const FONT: &str = "sans-serif";
-const FONT_SIZE: u32 = 13;
+const FONT_SIZE: u32 = 12;
 /// Room for the labels of axes.
-const LEFT: u32 = 52;
-const BOTTOM: u32 = 44;
+const LEFT: u32 = 54;
+const BOTTOM: u32 = 40;
 const TOP: u32 = 26;
 const RIGHT: u32 = 18;
 /// Moments that are marked; more would be a carpet.
@@ -33,10 +35,12 @@ pub(super) struct Line {
     pub(super) name: String,
     pub(super) colour: Colour,
     pub(super) dashed: bool,
+    /// In pixels; curves that may cover each other have different widths.
+    pub(super) width: u32,
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// Curves in one frame.
+/// Curves in one frame. Points and marks are values; the axes know where those stand.
 pub(super) struct Chart {
     pub(super) x: Axis,
     pub(super) y: Axis,
@@ -95,15 +99,16 @@ impl Chart {
             .y_label_formatter(&|value| y.text(*value))
             .x_desc(x.label.clone())
             .draw()?;
-        for mark in self.marks.iter().filter(|m| (x.from..=x.to).contains(*m)).take(MARKS_MAX) {
-            let line = vec![(*mark, y.from), (*mark, y.to)];
+        let inside = |mark: &&f64| mark.is_finite() && **mark <= x.end();
+        for mark in self.marks.iter().filter(inside).take(MARKS_MAX) {
+            let line = vec![(x.place(*mark), y.from), (x.place(*mark), y.to)];
             chart.draw_series(DashedLineSeries::new(line, 2, 4, Colour::Mark.marker().into()))?;
         }
         for line in &self.lines {
-            let inside = |(a, b): &(f64, f64)| a.is_finite() && b.is_finite();
-            let clamp = |(a, b): (f64, f64)| (a.clamp(x.from, x.to), b.clamp(y.from, y.to));
-            let points = line.points.iter().copied().filter(inside).map(clamp);
-            let style = Colour::marker(line.colour).stroke_width(2);
+            let finite = |(a, b): &(f64, f64)| a.is_finite() && b.is_finite();
+            let place = |(a, b): (f64, f64)| (x.place(a), y.place(b));
+            let points = line.points.iter().copied().filter(finite).map(place);
+            let style = line.colour.marker().stroke_width(line.width);
             if line.dashed {
                 chart.draw_series(DashedLineSeries::new(points, 5, 4, style))?;
             } else {
@@ -118,7 +123,7 @@ impl Strips {
     /// The drawing as SVG.
     pub(super) fn draw(&self) -> String {
         let count = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(1);
-        let row_height = (320 / count).clamp(ROW_HEIGHT_MIN, ROW_HEIGHT_MAX);
+        let row_height = (STRIPS_HEIGHT / count).clamp(ROW_HEIGHT_MIN, ROW_HEIGHT_MAX);
         let height = count.saturating_mul(row_height).saturating_add(TOP + BOTTOM);
         let mut svg = String::new();
         {
@@ -203,7 +208,7 @@ mod tests {
     use super::*;
 
     fn line(points: Vec<(f64, f64)>) -> Line {
-        Line { name: "x".to_owned(), colour: Colour::Series(0), dashed: false, points }
+        Line { name: "x".to_owned(), colour: Colour::Series(0), dashed: false, width: 2, points }
     }
 
     #[test]
@@ -219,7 +224,7 @@ mod tests {
             let ys = || points.iter().map(|p| p.1);
             let chart = Chart {
                 x: Axis::time("time", xs()),
-                y: Axis::linear("things", ys()),
+                y: Axis::linear("things", Counts::Things, ys()),
                 lines: vec![line(points.clone())],
                 marks: vec![0.5, f64::INFINITY],
             };

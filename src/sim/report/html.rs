@@ -18,7 +18,7 @@ const PAGE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");
 /// Failed runs that are listed.
 const FAILURES_MAX: usize = 50;
-/// Groups of runs whose curves over time are drawn.
+/// Modes whose curves over time are drawn.
 const DRAWN_MAX: usize = 4;
 
 /// Everything the page says.
@@ -35,22 +35,23 @@ struct Page<'a> {
     more_failures: usize,
     known: Vec<Known>,
     comparison: Option<Grid>,
+    points: Option<Grid>,
     sections: Vec<Section>,
-    bars: Bars,
+    bars: Vec<Bars>,
     figures: Grid,
     replay: &'a str,
 }
 
 /// `outcome` as a page.
 pub fn html(outcome: &Outcome) -> String {
-    let summary = Summary::of(outcome);
+    let (summary, modes) = (Summary::of(outcome), Summary::by_mode(outcome));
     let failed: Vec<&Run> = outcome.runs.iter().filter(|run| !run.is_ok()).collect();
-    let several = summary.groups.len() > 1;
-    let mut sections = vec![charts::distributions(&summary)];
-    for group in summary.groups.iter().take(DRAWN_MAX) {
-        sections.extend(charts::over_time(group, several));
+    let mut sections = vec![charts::distributions(&modes)];
+    for mode in modes.groups.iter().take(DRAWN_MAX) {
+        sections.extend(charts::over_time(mode, modes.groups.len() > 1));
     }
     sections.retain(|section| !section.charts.is_empty());
+    let several = summary.groups.len() > 1;
     let page = Page {
         name: &outcome.name,
         about: &outcome.about,
@@ -58,14 +59,15 @@ pub fn html(outcome: &Outcome) -> String {
         ok: failed.is_empty() && !outcome.runs.is_empty(),
         verdict: parts::verdict(outcome, failed.len()),
         facts: parts::facts(outcome, &summary),
-        tiles: parts::tiles(&summary),
+        tiles: parts::tiles(&modes),
         failures: failed.iter().take(FAILURES_MAX).map(|run| parts::failure(run, several)).collect(),
         more_failures: failed.len().saturating_sub(FAILURES_MAX),
-        known: parts::known(outcome, &summary),
-        comparison: parts::comparison(&summary),
+        known: parts::known(outcome, &modes),
+        comparison: (modes.groups.len() > 1).then(|| parts::side_by_side(&modes)),
+        points: (summary.groups.len() > modes.groups.len()).then(|| parts::points(&summary)),
         sections,
-        bars: parts::bars(&summary),
-        figures: parts::figures(&summary),
+        bars: parts::bars(&modes),
+        figures: parts::figures(&modes),
         replay: outcome.runs.first().map_or("", |run| &run.replay),
     };
     let mut environment = Environment::new();

@@ -20,28 +20,6 @@ const SAMPLED_MAX: usize = 32;
 /// `outcome` as one JSON document.
 pub fn json(outcome: &Outcome) -> String {
     let summary = Summary::of(outcome);
-    let groups: Vec<Value> = summary
-        .groups
-        .iter()
-        .map(|group| {
-            let figures = group.figures.iter().map(|(kind, range)| {
-                let mut value = range_of(*range);
-                value.insert("unit".to_owned(), json!(kind.unit.as_str()));
-                value.insert("about".to_owned(), json!(kind.about));
-                if let Some(ratio) = summary.ratio(group, kind.name) {
-                    value.insert("ratio_to_baseline".to_owned(), json!(ratio));
-                }
-                (kind.name.to_owned(), Value::Object(value))
-            });
-            json!({
-                "mode": group.mode,
-                "parameters": group.parameters,
-                "runs": group.runs.len(),
-                "failed": group.failed(),
-                "figures": figures.collect::<Map<String, Value>>(),
-            })
-        })
-        .collect();
     let mut sampled = 0;
     let runs: Vec<Value> = outcome
         .runs
@@ -62,10 +40,34 @@ pub fn json(outcome: &Outcome) -> String {
         "ok": outcome.runs.iter().all(Run::is_ok),
         "failed": outcome.runs.iter().filter(|run| !run.is_ok()).count(),
         "wall_s": outcome.wall.as_secs_f64(),
-        "groups": groups,
+        "modes": groups(&Summary::by_mode(outcome)),
+        "groups": groups(&summary),
         "runs": runs,
     });
-    serde_json::to_string_pretty(&document).expect("a tree of strings and numbers is valid JSON") + "\n"
+    serde_json::to_string(&document).expect("a tree of strings and numbers is valid JSON") + "\n"
+}
+
+/// The figures of each group of runs.
+fn groups(summary: &Summary<'_>) -> Value {
+    let groups = summary.groups.iter().map(|group| {
+        let figures = group.figures.iter().map(|(kind, range)| {
+            let mut value = range_of(*range);
+            value.insert("unit".to_owned(), json!(kind.unit.as_str()));
+            value.insert("about".to_owned(), json!(kind.about));
+            if let Some(ratio) = summary.ratio(group, kind.name) {
+                value.insert("ratio_to_baseline".to_owned(), json!(ratio));
+            }
+            (kind.name.to_owned(), Value::Object(value))
+        });
+        json!({
+            "mode": group.mode,
+            "parameters": group.parameters,
+            "runs": group.runs.len(),
+            "failed": group.failed(),
+            "figures": figures.collect::<Map<String, Value>>(),
+        })
+    });
+    groups.collect()
 }
 
 fn range_of(range: Range) -> Map<String, Value> {
@@ -88,12 +90,13 @@ fn run_of(run: &Run, with_samples: bool) -> Value {
     });
     match &run.report {
         Err(violation) => value["violation"] = json!(violation.text),
-        Ok(report) => {
-            let figures = report.figures().into_iter().map(|f| (f.name.to_owned(), json!(f.value)));
+        Ok(measured) => {
+            let figures = measured.figures.iter().map(|f| (f.name.to_owned(), json!(f.value)));
             value["figures"] = Value::Object(figures.collect());
+            value["trace_hash"] = json!(format!("{:016x}", measured.trace_hash));
+            let Some(report) = &measured.whole else { return value };
             value["distributions"] = distributions(report);
             value["verdicts"] = verdicts(report);
-            value["trace_hash"] = json!(format!("{:016x}", report.trace_hash));
             if let Err(difference) = &report.converged {
                 value["not_converged"] = json!(difference.to_string());
             }

@@ -23,7 +23,7 @@ pub use json::json;
 pub use summary::{Group, Range, Summary};
 pub use table::{Table, table};
 
-use crate::sim::{Report, Violation};
+use crate::sim::{Figure, Report, Violation};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -38,20 +38,56 @@ pub struct Run {
     pub parameters: BTreeMap<String, String>,
     /// The line that replays it.
     pub replay: String,
-    /// The report, or how it broke an invariant.
-    pub report: Result<Box<Report>, Violation>,
+    /// What was measured, or how it broke an invariant.
+    pub report: Result<Measured, Violation>,
+}
+
+/// What was measured in one run. Of ten thousand runs the figures are all that is kept; whole reports,
+/// with curves and samples, are there for a few.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// Its figures, in the order of [`FIGURES`](crate::sim::scenario::FIGURES).
+    pub figures: Vec<Figure>,
+    /// Expectations that were not met, as sentences.
+    pub failures: Vec<String>,
+    /// A hash over everything that happened.
+    pub trace_hash: u64,
+    /// Everything that was measured.
+    pub whole: Option<Box<Report>>,
+}
+
+impl From<Report> for Measured {
+    fn from(report: Report) -> Self {
+        Self {
+            figures: report.figures(),
+            failures: report.failures.clone(),
+            trace_hash: report.trace_hash,
+            whole: Some(Box::new(report)),
+        }
+    }
 }
 
 impl Run {
     /// Did it keep every invariant and meet every expectation?
     pub fn is_ok(&self) -> bool {
-        self.report.as_ref().is_ok_and(|report| report.failures.is_empty())
+        self.report.as_ref().is_ok_and(|measured| measured.failures.is_empty())
+    }
+
+    /// One of its figures, if it has it.
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        let measured = self.report.as_ref().ok()?;
+        measured.figures.iter().find(|figure| figure.name == name).map(|figure| figure.value)
+    }
+
+    /// Everything that was measured, if it was kept.
+    pub fn whole(&self) -> Option<&Report> {
+        self.report.as_ref().ok()?.whole.as_deref()
     }
 
     /// What it did wrong, a sentence each.
     pub fn failures(&self) -> Vec<String> {
         match &self.report {
-            Ok(report) => report.failures.clone(),
+            Ok(measured) => measured.failures.clone(),
             Err(violation) => {
                 let first = violation.text.lines().next().unwrap_or_default();
                 vec![format!("broke an invariant: {first}")]

@@ -77,27 +77,35 @@ pub struct Summary<'a> {
     pub baseline: &'a str,
 }
 
+/// What a mode is called without any parameter.
+static NO_PARAMETERS: BTreeMap<String, String> = BTreeMap::new();
+
 impl<'a> Summary<'a> {
-    /// Sums up `outcome`.
+    /// Sums up `outcome` by mode and parameters.
     pub fn of(outcome: &'a Outcome) -> Self {
+        Self::grouped(outcome, |run| &run.parameters)
+    }
+
+    /// Sums up `outcome` by mode alone: all points of a grid together.
+    pub fn by_mode(outcome: &'a Outcome) -> Self {
+        Self::grouped(outcome, |_| &NO_PARAMETERS)
+    }
+
+    fn grouped(outcome: &'a Outcome, by: impl Fn(&'a Run) -> &'a BTreeMap<String, String>) -> Self {
         let mut groups: Vec<Group<'a>> = Vec::new();
         let mut places: BTreeMap<(&str, &BTreeMap<String, String>), usize> = BTreeMap::new();
         for run in &outcome.runs {
-            let place = *places.entry((&run.mode, &run.parameters)).or_insert_with(|| {
-                groups.push(Group {
-                    mode: &run.mode,
-                    parameters: &run.parameters,
-                    runs: Vec::new(),
-                    figures: Vec::new(),
-                });
+            let parameters = by(run);
+            let place = *places.entry((&run.mode, parameters)).or_insert_with(|| {
+                groups.push(Group { mode: &run.mode, parameters, runs: Vec::new(), figures: Vec::new() });
                 groups.len() - 1
             });
             groups[place].runs.push(run);
         }
         for group in &mut groups {
             let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-            for report in group.runs.iter().filter_map(|run| run.report.as_ref().ok()) {
-                for figure in report.figures() {
+            for measured in group.runs.iter().filter_map(|run| run.report.as_ref().ok()) {
+                for figure in &measured.figures {
                     values.entry(figure.name).or_default().push(figure.value);
                 }
             }

@@ -35,6 +35,53 @@ pub enum Expectation {
     RejoinsPerNodeHourBelow(f64),
     /// Less sent than this, per node and second, over the whole run.
     BytesPerNodePerSecondBelow(f64),
+    /// A figure keeps a bound. One that does not apply to the run keeps none.
+    Figure {
+        /// Its name, one of [`FIGURES`](super::FIGURES).
+        name: &'static str,
+        /// On which side of `value` it has to be.
+        relation: Relation,
+        /// The bound, in the figure's unit.
+        value: f64,
+    },
+}
+
+/// On which side of a bound something has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+    /// `=`
+    Exactly,
+}
+
+impl Relation {
+    fn holds(self, is: f64, bound: f64) -> bool {
+        match self {
+            Self::Below => is < bound,
+            Self::AtMost => is <= bound,
+            Self::Above => is > bound,
+            Self::AtLeast => is >= bound,
+            Self::Exactly => (is - bound).abs() <= f64::EPSILON * bound.abs(),
+        }
+    }
+
+    /// Its words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Below => "less than",
+            Self::AtMost => "at most",
+            Self::Above => "more than",
+            Self::AtLeast => "at least",
+            Self::Exactly => "exactly",
+        }
+    }
 }
 
 impl Expectation {
@@ -46,7 +93,8 @@ impl Expectation {
             | Self::LeftWithin { .. }
             | Self::PropagatedWithin { .. }
             | Self::RejoinsPerNodeHourBelow(_)
-            | Self::BytesPerNodePerSecondBelow(_) => None,
+            | Self::BytesPerNodePerSecondBelow(_)
+            | Self::Figure { .. } => None,
         }
     }
 
@@ -89,6 +137,15 @@ impl Expectation {
                 let bytes: u64 = report.traffic.iter().map(|t| t.bytes_sent).sum();
                 below("bytes sent per node and second", bytes as f64 / nodes / seconds, want)
             }
+            Self::Figure { name, relation, value } => match report.figure(name) {
+                None => Err(format!("{name} does not apply to this run: want {} {value}", relation.as_str())),
+                Some(is) if relation.holds(is, value) => Ok(()),
+                Some(is) => Err(format!("{name} is {}: want {} {value}", shown(is), relation.as_str())),
+            },
         }
     }
+}
+
+fn shown(value: f64) -> String {
+    if value.is_infinite() { "never reached".to_owned() } else { ((value * 1e6).round() / 1e6).to_string() }
 }

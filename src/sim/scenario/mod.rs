@@ -8,7 +8,7 @@ mod expect;
 mod figures;
 mod report;
 
-pub use expect::Expectation;
+pub use expect::{Expectation, Relation};
 pub use figures::{FIGURES, Figure, FigureKind, Unit};
 pub use report::{Rates, Report};
 
@@ -51,10 +51,15 @@ pub struct Load {
     pub every: Duration,
     /// For how long.
     pub lasts: Duration,
+    /// Commands at each firing: one for a stream, more for bursts.
+    pub at_once: usize,
 }
 
 /// Samples that a run is looked at for, unless told otherwise.
 const SAMPLES: u32 = 150;
+
+/// Times that whoever watches a run is told how far it is.
+const SLICES: u32 = 100;
 
 /// An invariant broke: the run ended there and then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +80,7 @@ pub struct Scenario {
     replay: Option<String>,
     sample_every: Option<Duration>,
     batches_from: Option<Duration>,
+    logged: bool,
     conditions: Conditions,
     nodes: Vec<NodeSpec>,
     settled: Vec<HostId>,
@@ -94,6 +100,7 @@ impl Scenario {
             replay: None,
             sample_every: None,
             batches_from: None,
+            logged: false,
             conditions: Conditions::default(),
             nodes: Vec::new(),
             settled: Vec::new(),
@@ -224,6 +231,18 @@ impl Scenario {
         self
     }
 
+    /// The report shall hold the log of the run.
+    #[must_use]
+    pub const fn logged(mut self) -> Self {
+        self.logged = true;
+        self
+    }
+
+    /// How long it lasts, unless an expectation waits for longer.
+    pub const fn duration(&self) -> Duration {
+        self.lasts
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -234,8 +253,17 @@ impl Scenario {
     /// # Panics
     /// When an invariant breaks.
     pub fn run(&self, seed: u64) -> Report {
+        self.run_watched(seed, &mut |_| {})
+    }
+
+    /// Runs it, and tells `watch` now and then how much virtual time has passed. Being watched
+    /// changes nothing about the run.
+    ///
+    /// # Panics
+    /// When an invariant breaks.
+    pub fn run_watched(&self, seed: u64, watch: &mut dyn FnMut(Duration)) -> Report {
         let errors = Errors::default();
-        tracing::subscriber::with_default(errors.clone(), || self.run_watched(seed, errors))
+        tracing::subscriber::with_default(errors.clone(), || self.run_to_the_end(seed, errors, watch))
     }
 
     /// The same, with a broken invariant as a value. The panic's message still goes wherever the
@@ -250,7 +278,7 @@ impl Scenario {
         })
     }
 
-    fn run_watched(&self, seed: u64, errors: Errors) -> Report {
+    fn run_to_the_end(&self, seed: u64, errors: Errors, watch: &mut dyn FnMut(Duration)) -> Report {
         let mut world =
             World::new(&self.name, seed, self.conditions.clone()).mode(self.mode).watching(errors);
         if let Some(line) = &self.replay {
@@ -263,20 +291,41 @@ impl Scenario {
         world.sample_every(self.sample_every.unwrap_or(self.lasts / SAMPLES));
         let first_fault = self.timeline.iter().filter(|(_, a)| a.is_fault()).map(|(time, _)| *time).min();
         world.count_batches_from(Instant::START + self.batches_from.or(first_fault).unwrap_or_default());
+        if self.logged {
+            world.log();
+        }
         for (time, action) in &self.timeline {
             world.at(Instant::START + *time, action.clone());
         }
         let last = self.timeline.iter().map(|(time, _)| *time).max().unwrap_or_default();
         let calm = self.calm.unwrap_or(last);
-        world.run_until(Instant::START + calm);
+        let slice = (self.lasts / SLICES).max(Duration::from_millis(1));
+        run_until(&mut world, Instant::START + calm, slice, watch);
         let patience = self.expectations.iter().filter_map(Expectation::patience).max().unwrap_or_default();
-        let converged = world.run_until_converged(patience.max(self.lasts.saturating_sub(calm)));
-        world.run_until(Instant::START + self.lasts);
+        let until = world.now() + patience.max(self.lasts.saturating_sub(calm));
+        let converged = loop {
+            let left = until.since(world.now());
+            match world.run_until_converged(left.min(slice)) {
+                Ok(_) => break Ok(world.now().since(Instant::START + calm)),
+                Err(difference) if left <= slice => break Err(difference),
+                Err(_) => watch(world.now().since_start()),
+            }
+        };
+        run_until(&mut world, Instant::START + self.lasts, slice, watch);
         if converged.is_ok() && world.converged().is_ok() {
             world.verify();
         }
         Report::new(self, &mut world, converged)
     }
+}
+
+fn run_until(world: &mut World, until: Instant, slice: Duration, watch: &mut dyn FnMut(Duration)) {
+    while world.now() < until {
+        world.run_until((world.now() + slice).min(until));
+        watch(world.now().since_start());
+    }
+    // Whatever is due at that very moment.
+    world.run_until(until);
 }
 
 /// Specs of `count` nodes `n0`, `n1`, ... that join the first one (and the first the second, so

@@ -3,12 +3,13 @@
 use super::Scenario;
 use crate::model::NodeName;
 use crate::sim::oracle::Difference;
-use crate::sim::{Metrics, Sample, Spread, Traffic, World};
+use crate::sim::{Journal, Metrics, Sample, Spread, Traffic, World};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Traffic of hosts in one direction, over a whole run.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Rates {
     /// Datagrams per second.
     pub datagrams_per_s: Spread,
@@ -26,7 +27,7 @@ impl Rates {
 }
 
 /// The outcome of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// The scenario's name.
     pub name: String,
@@ -72,6 +73,9 @@ pub struct Report {
     pub wrong_views: usize,
     /// Commands of loads and operators that an agent refused.
     pub refused_commands: u64,
+    /// What happened, if the scenario was told to log it.
+    #[serde(skip)]
+    pub journal: Journal,
     /// A hash over everything that happened.
     pub trace_hash: u64,
     /// Things that happened.
@@ -113,6 +117,7 @@ impl Report {
             members_alive_min: world.members_alive_min(),
             wrong_views: world.wrong_views(),
             refused_commands: world.refused_commands(),
+            journal: world.take_log(),
             trace_hash: world.trace_hash(),
             steps: world.steps(),
             failures: Vec::new(),

@@ -136,6 +136,10 @@ impl World {
     pub fn act(&mut self, action: &Action) {
         let now = self.now();
         self.engine.trace.record_act(now, action);
+        if self.oracle.journal.is_some() {
+            let what = self.describe(action);
+            self.log_action(what);
+        }
         let refused = match action {
             Action::Start(host) => {
                 self.start(*host);

@@ -8,8 +8,8 @@
 //! [`HostileKind::Mutated`] therefore damages datagrams as a bad path or a careless forger does,
 //! where a receiver can tell: anything in the header, the kind and length of the first frame, cut
 //! short, lengthened, with a tail that belongs to nothing. It leaves the bits inside a frame's body
-//! alone: changed there, a datagram without a seal is a well-formed lie, and believing it is no
-//! fault of the receiver.
+//! alone: changed there, a datagram without a seal is a well-formed lie (a member under a key that
+//! is one bit off), and believing it is no fault of the receiver.
 
 use super::{Plan, World};
 use crate::core::{Agent, Config, Identity};
@@ -151,7 +151,7 @@ fn speak(agent: &mut Agent, now: Instant) -> Vec<(SocketAddr, SocketAddr, Vec<u8
             sent.push((from, out.to, out.bytes));
         }
         while agent.poll_event().is_some() {}
-        if !agent.poll_timeout().is_some_and(|(at, _)| at <= now) {
+        if agent.poll_timeout().is_none_or(|(at, _)| at > now) {
             break;
         }
         agent.handle_timeout(now);
@@ -206,4 +206,43 @@ fn damaged(genuine: &[u8], rng: &mut SmallRng) -> Vec<u8> {
         }
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_as_long_as_forgers_believe() {
+        assert_eq!(HEADER_BYTES, crate::wire::datagram::HEADER_BYTES);
+    }
+
+    #[test]
+    fn damage_leaves_the_bodies_of_frames_alone() {
+        let genuine: Vec<u8> = (0..200).collect();
+        let mut rng = seed::stream(1, "damage", 0);
+        let (mut shorter, mut longer, mut changed) = (0, 0, 0);
+        for _ in 0..1_000 {
+            let copy = damaged(&genuine, &mut rng);
+            let kept = copy.len().min(genuine.len());
+            let from = (HEADER_BYTES + 3).min(kept);
+            assert_eq!(copy[from..kept], genuine[from..kept]);
+            shorter += usize::from(copy.len() < genuine.len());
+            longer += usize::from(copy.len() > genuine.len());
+            changed += usize::from(copy[..from] != genuine[..from]);
+        }
+        assert!(shorter > 100 && longer > 100 && changed > 300, "{shorter} {longer} {changed}");
+        assert!(damaged(&[], &mut rng).len() < 300);
+        assert!((0..1_000).map(|_| random_bytes(&mut rng).len()).max() < Some(HOSTILE_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_stranger_knocks_and_goes_on_knocking() {
+        let target = SocketAddr::from(([10, 0, 0, 1], 7946));
+        let mut agent = stranger(0, target, 1);
+        let first = speak(&mut agent, Instant::START);
+        assert!(first.iter().any(|(from, to, _)| *to == target && *from == agent.identity().addr));
+        let later = Instant::START + Duration::from_secs(30);
+        assert!(!speak(&mut agent, later).is_empty());
+    }
 }

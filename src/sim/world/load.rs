@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Service names that loads use.
 const SERVICE_NAMES: u32 = 5;
-/// Instances that a load keeps per host at most.
+/// Instances that a load keeps per host at most, unless one burst is larger.
 const INSTANCES_MAX: usize = 20;
 
 pub(super) struct RunningLoad {
@@ -40,15 +40,24 @@ impl World {
         if now >= ends {
             return;
         }
-        running.fired += 1;
-        let (kind, fired) = (running.load.kind, running.fired);
         let gap = running.load.every.mul_f64(0.5 + running.rng.random::<f64>());
+        let at_once = running.load.at_once;
+        self.plan(now + gap.max(Duration::from_micros(1)), Plan::Load(number));
+        for _ in 0..at_once {
+            self.fire_once(number);
+        }
+    }
+
+    fn fire_once(&mut self, number: usize) {
+        let running = &mut self.loads[number];
+        running.fired += 1;
+        let (kind, fired, at_once) = (running.load.kind, running.fired, running.load.at_once);
         let draw: u32 = running.rng.random();
         let hosts = &running.load.hosts;
         let host = (!hosts.is_empty()).then(|| hosts[running.rng.random_range(0..hosts.len())]);
-        self.plan(now + gap.max(Duration::from_micros(1)), Plan::Load(number));
         let Some(host) = host.filter(|h| self.is_live(*h)) else { return };
-        if let Some(command) = self.draw_command(host, kind, number, fired, draw)
+        let most = INSTANCES_MAX.max(at_once);
+        if let Some(command) = self.draw_command(host, kind, &format!("load{number}-{fired}"), most, draw)
             && self.command(host, &command).is_err()
         {
             self.refused_commands += 1;
@@ -65,17 +74,16 @@ impl World {
         &self,
         host: HostId,
         kind: LoadKind,
-        load: usize,
-        fired: u64,
+        id: &str,
+        most: usize,
         draw: u32,
     ) -> Option<LocalCommand> {
         let reference = &self.node(host).reference;
         let pick = |count: usize| draw as usize % count.max(1);
         match kind {
-            LoadKind::Register if reference.services().len() < INSTANCES_MAX => {
-                let id = format!("load{load}-{fired}");
+            LoadKind::Register if reference.services().len() < most => {
                 let name = format!("service{}", draw % SERVICE_NAMES);
-                Some(register(instance(&id, &name, Some(Duration::from_secs(3_600)))))
+                Some(register(instance(id, &name, Some(Duration::from_secs(3_600)))))
             }
             LoadKind::Register | LoadKind::Deregister => {
                 let service = reference.services().nth(pick(reference.services().len()))?;

@@ -5,6 +5,7 @@
 //! not happen ends the run with a panic that names seed, time and node and can be replayed.
 
 mod action;
+mod describe;
 mod hinder;
 mod hostile;
 mod load;
@@ -25,7 +26,7 @@ use super::node::{Contact, Disk, Life, Node, NodeSpec};
 use super::oracle::{End, Metrics, Oracle};
 use super::process::Program;
 use super::reference::Reference;
-use super::{HostId, ImpairmentId, Traffic, seed};
+use super::{HostId, ImpairmentId, Journal, Traffic, seed};
 use crate::core::{Agent, ForceLeaveError, Identity, Stats, StockFoca};
 use crate::model::{
     Generation, Instant, LocalCommand, LocalError, LocalState, MemberStatus, NodeId, NodeName,
@@ -111,6 +112,23 @@ impl World {
     pub fn replayed_by(mut self, line: String) -> Self {
         self.replay = line;
         self
+    }
+
+    /// From now on what happens is logged.
+    pub(crate) fn log(&mut self) {
+        self.oracle.journal = Some(Journal::default());
+    }
+
+    fn log_action(&mut self, what: String) {
+        let now = self.now();
+        if let Some(journal) = &mut self.oracle.journal {
+            journal.action(now, what);
+        }
+    }
+
+    /// What was logged.
+    pub(crate) fn take_log(&mut self) -> Journal {
+        self.oracle.journal.take().unwrap_or_default()
     }
 
     /// Lets another protocol run than Shoal's, to compare with. To be used before anybody starts.
@@ -597,3 +615,6 @@ fn address(number: usize, moves: u8) -> SocketAddr {
     let [high, low] = number.to_be_bytes();
     (Ipv4Addr::new(10, moves, high, low), GOSSIP_PORT).into()
 }
+
+#[cfg(test)]
+mod tests;

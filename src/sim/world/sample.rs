@@ -5,13 +5,14 @@ use super::World;
 use crate::model::Instant;
 use crate::sim::oracle::{Tally, quantile_of};
 use crate::sim::{HostId, Traffic};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Observers whose views are kept one by one.
 const OBSERVERS_MAX: usize = 256;
 
 /// The spread of one quantity over all hosts.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Spread {
     /// Mean.
     pub mean: f64,
@@ -34,7 +35,7 @@ impl Spread {
 }
 
 /// A look at the world.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// When.
     pub at: Instant,

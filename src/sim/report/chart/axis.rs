@@ -7,16 +7,22 @@ use std::ops::Range;
 /// Ticks of an axis, about.
 const TICKS: f64 = 5.0;
 /// Decades of a logarithmic axis, at most.
-const DECADES_MAX: i32 = 12;
+const DECADES_MAX: i32 = 7;
 
 /// How values are written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Text {
     /// Multiples of this many.
     Scaled(f64),
-    /// Powers of ten of a second.
-    LogTime,
+    Seconds,
     Share,
+    Bytes,
+}
+
+/// What an axis counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Counts {
+    Things,
     Bytes,
 }
 
@@ -24,10 +30,13 @@ enum Text {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Axis {
     pub(super) label: String,
+    /// Ends and ticks as [`Self::place`] gives them.
     pub(super) from: f64,
     pub(super) to: f64,
-    pub(super) ticks: Vec<f64>,
+    ticks: Vec<f64>,
     text: Text,
+    /// Values stand at their logarithms.
+    logarithmic: bool,
 }
 
 impl Axis {
@@ -43,75 +52,92 @@ impl Axis {
             _ => (86_400.0, "d"),
         };
         let step = step(to / unit, word == "s" || word == "min") * unit;
-        let ticks = ticks(step, to);
-        Self { label: format!("{label} ({word})"), from: 0.0, to, ticks, text: Text::Scaled(unit) }
+        let label = format!("{label} ({word})");
+        Self { label, from: 0.0, to, ticks: ticks(step, to), text: Text::Scaled(unit), logarithmic: false }
     }
 
-    /// Numbers of things, from zero.
-    pub(in super::super) fn linear(label: &str, values: impl Iterator<Item = f64>) -> Self {
-        Self::from_zero(label, largest(values), Text::Scaled(1.0))
-    }
-
-    /// Bytes, from zero.
-    pub(in super::super) fn bytes(label: &str, values: impl Iterator<Item = f64>) -> Self {
-        Self::from_zero(label, largest(values), Text::Bytes)
+    /// Time on a logarithmic scale.
+    pub(in super::super) fn log_time(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        Self::logarithmic(label, values, Text::Seconds)
     }
 
     /// Shares, from nothing to all.
     pub(in super::super) fn share(label: &str) -> Self {
         let ticks = vec![0.0, 0.25, 0.5, 0.75, 1.0];
-        Self { label: label.to_owned(), from: 0.0, to: 1.0, ticks, text: Text::Share }
+        Self { label: label.to_owned(), from: 0.0, to: 1.0, ticks, text: Text::Share, logarithmic: false }
     }
 
-    /// Time on a logarithmic scale. Points of the chart are given as [`Self::log`] of seconds.
-    pub(in super::super) fn log_time(label: &str, values: impl Iterator<Item = f64>) -> Self {
-        let logs: Vec<f64> = values.filter(|v| v.is_finite()).map(Self::log).collect();
+    /// Amounts, from zero.
+    pub(in super::super) fn linear(label: &str, counts: Counts, values: impl Iterator<Item = f64>) -> Self {
+        // A little air above the highest curve.
+        let to = largest(values) * 1.06;
+        let ticks = ticks(step(to, false), to);
+        Self { label: label.to_owned(), from: 0.0, to, ticks, text: counts.text(), logarithmic: false }
+    }
+
+    /// Amounts on a logarithmic scale, which shows peaks and calm in one chart. Zero stands at the
+    /// bottom.
+    pub(in super::super) fn log(label: &str, counts: Counts, values: impl Iterator<Item = f64>) -> Self {
+        Self::logarithmic(label, values.filter(|v| *v > 0.0), counts.text())
+    }
+
+    fn logarithmic(label: &str, values: impl Iterator<Item = f64>, text: Text) -> Self {
+        let logs: Vec<f64> = values.filter(|v| v.is_finite()).map(log).collect();
         let low = logs.iter().copied().fold(f64::INFINITY, f64::min);
         let high = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let (low, high) = if low <= high { (low.floor(), high.ceil()) } else { (-3.0, 0.0) };
         let (from, to) = (low as i32, (high as i32).max(low as i32 + 1));
-        let every = ((to - from) / DECADES_MAX + 1) * if to - from > 6 { 2 } else { 1 };
-        let ticks = (from..=to).step_by(every.unsigned_abs() as usize).map(f64::from).collect();
+        let every = 1 + (to - from) / DECADES_MAX;
         Self {
             label: format!("{label} (logarithmic)"),
             from: from.into(),
             to: to.into(),
-            ticks,
-            text: Text::LogTime,
+            ticks: (from..=to).step_by(every.unsigned_abs() as usize).map(f64::from).collect(),
+            text,
+            logarithmic: true,
         }
     }
 
-    /// Where a time in seconds stands on a logarithmic axis; nothing is shorter than a microsecond.
-    pub(in super::super) fn log(seconds: f64) -> f64 {
-        seconds.clamp(1e-6, 1e12).log10()
+    /// Where a value stands; what is beyond an end stands at the end.
+    pub(super) fn place(&self, value: f64) -> f64 {
+        let at = if self.logarithmic { log(value) } else { value };
+        at.clamp(self.from, self.to)
     }
 
-    /// How a value is written.
-    pub(super) fn text(&self, value: f64) -> String {
+    /// The value at the right end.
+    pub(in super::super) fn end(&self) -> f64 {
+        if self.logarithmic { 10_f64.powf(self.to) } else { self.to }
+    }
+
+    /// How the value at `place` is written.
+    pub(super) fn text(&self, place: f64) -> String {
+        let value = if self.logarithmic { 10_f64.powf(place) } else { place };
         match self.text {
             Text::Scaled(unit) => format::number(value / unit),
-            Text::LogTime => format::seconds(10_f64.powf(value)),
+            Text::Seconds => format::seconds(value),
             Text::Share => format!("{} %", format::number(value * 100.0)),
             Text::Bytes => format::bytes(value),
         }
-    }
-
-    /// The right end.
-    pub(in super::super) const fn end(&self) -> f64 {
-        self.to
     }
 
     /// Where values stand in a drawing.
     pub(super) fn scale(&self) -> Scale {
         Scale { from: self.from, to: self.to, ticks: self.ticks.clone() }
     }
+}
 
-    fn from_zero(label: &str, largest: f64, text: Text) -> Self {
-        // A little air above the highest curve.
-        let to = largest * 1.06;
-        let ticks = ticks(step(to, false), to);
-        Self { label: label.to_owned(), from: 0.0, to, ticks, text }
+impl Counts {
+    const fn text(self) -> Text {
+        match self {
+            Self::Things => Text::Scaled(1.0),
+            Self::Bytes => Text::Bytes,
+        }
     }
+}
+
+/// The logarithm of a value; what is less than a millionth counts as that.
+fn log(value: f64) -> f64 {
+    value.clamp(1e-6, 1e15).log10()
 }
 
 /// A linear scale with the ticks it was given; values beyond its ends stand at the ends.
@@ -179,12 +205,12 @@ mod tests {
         );
         let axis = Axis::time("time", [3_600.0].into_iter());
         assert_eq!((axis.label.as_str(), texts(&axis)[1].as_str()), ("time (min)", "15"));
-        let axis = Axis::linear("n", [0.0, 47.0].into_iter());
+        let axis = Axis::linear("n", Counts::Things, [0.0, 47.0].into_iter());
         assert_eq!(texts(&axis), ["0", "10", "20", "30", "40"]);
-        let axis = Axis::bytes("sent", [5_400.0].into_iter());
+        let axis = Axis::linear("sent", Counts::Bytes, [5_400.0].into_iter());
         assert_eq!(texts(&axis)[1], "2 kB");
         for largest in [1e-300, 1e-9, 0.3, 7.0, 1e15, 1e300] {
-            let count = Axis::linear("n", [largest].into_iter()).ticks.len();
+            let count = Axis::linear("n", Counts::Things, [largest].into_iter()).ticks.len();
             assert!((3..=11).contains(&count), "{largest}: {count}");
         }
     }
@@ -197,5 +223,8 @@ mod tests {
         let axis = Axis::log_time("delay", [0.0, 1e12].into_iter());
         assert!(axis.ticks.len() < 12);
         assert_eq!(Axis::log_time("delay", [0.01].into_iter()).ticks.len(), 2);
+        let axis = Axis::log("sent", Counts::Bytes, [0.0, 300.0, 600_000.0].into_iter());
+        assert_eq!(texts(&axis), ["100 B", "1 kB", "10 kB", "100 kB", "1 MB"]);
+        assert_eq!((axis.place(0.0), axis.place(1e9), axis.end()), (2.0, 6.0, 1e6));
     }
 }

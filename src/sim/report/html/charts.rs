@@ -1,10 +1,11 @@
 //! Which drawings the page shows, and the words that say how to read them.
 
-use crate::sim::report::chart::{Axis, Chart, Line, Strip, Strips};
+use crate::sim::report::chart::{Axis, Chart, Counts, Line, Strip, Strips};
 use crate::sim::report::curves::{self, Curve};
 use crate::sim::report::format;
 use crate::sim::report::palette::{Colour, HEAT_MAX, SERIES_MAX};
 use crate::sim::report::summary::{Group, Summary};
+use crate::sim::scenario::Unit;
 use crate::sim::{Distribution, Report, Sample, Spread, Tally};
 use serde::Serialize;
 
@@ -14,6 +15,8 @@ const POINTS_MAX: usize = 160;
 const STRIPS_MAX: usize = 64;
 /// Longest over shortest time from which an axis is logarithmic.
 const LOG_FROM: f64 = 30.0;
+/// Most over usual amount from which an axis is logarithmic.
+const BURST_FROM: f64 = 40.0;
 
 /// Drawings under one heading.
 #[derive(Serialize)]
@@ -40,7 +43,7 @@ struct Key {
     block: bool,
 }
 
-/// Distributions over all seeds.
+/// Distributions over all runs of each mode.
 pub(super) fn distributions(summary: &Summary<'_>) -> Section {
     let groups = &summary.groups[..summary.groups.len().min(SERIES_MAX)];
     let mut charts = Vec::new();
@@ -53,7 +56,7 @@ pub(super) fn distributions(summary: &Summary<'_>) -> Section {
                 ("all agents", Curve::DetectedFull.over(reports(group))),
             ],
             "From a crash to the first agent that shows the node as failed, to each agent, and to the last. \
-             A curve that ends below 100 % would mean crashes that some agent never showed; those are not drawn.",
+             What some agent never showed is not drawn; the figures count it as never.",
         ));
         charts.extend(times(
             "Detection of silent nodes",
@@ -81,18 +84,17 @@ pub(super) fn distributions(summary: &Summary<'_>) -> Section {
                 groups.iter().map(|g| (g.label(), curve.over(reports(g)))).collect();
             let lines: Vec<(&str, Distribution)> =
                 each.iter().map(|(label, d)| (label.as_str(), d.clone())).collect();
-            charts.extend(times(title, &lines, "One curve per group of runs, all its seeds together."));
+            charts.extend(times(title, &lines, "One curve per mode, all its runs together."));
         }
     }
     charts.extend(propagation(groups));
     let seeds = groups.iter().map(|g| g.runs.len()).max().unwrap_or(0);
-    let note = if seeds > 1 { "All seeds together." } else { "" };
+    let note = if seeds > 1 { "All runs together." } else { "" };
     Section { heading: "How long things take".to_owned(), note: note.to_owned(), charts }
 }
 
 fn reports<'a>(group: &Group<'a>) -> impl Iterator<Item = &'a Report> + use<'a> {
-    let reports: Vec<&Report> =
-        group.runs.iter().filter_map(|run| run.report.as_ref().ok().map(|r| &**r)).collect();
+    let reports: Vec<&Report> = group.runs.iter().filter_map(|run| run.whole()).collect();
     reports.into_iter()
 }
 
@@ -102,31 +104,40 @@ fn times(title: &str, curves: &[(&str, Distribution)], caption: &str) -> Option<
     let shortest = all().map(|d| d.quantile(0.0).as_secs_f64()).min_by(f64::total_cmp)?;
     let longest = all().map(|d| d.max().as_secs_f64()).max_by(f64::total_cmp)?;
     let log = longest > shortest * LOG_FROM && longest > 0.0;
-    let ends = [shortest.max(1e-6), longest].into_iter();
+    // A little air to the right of the last step.
+    let ends = [shortest.max(1e-6), longest * if log { 1.0 } else { 1.08 }].into_iter();
     let x = if log { Axis::log_time("time", ends) } else { Axis::time("time", ends) };
-    let place = |t: f64| if log { Axis::log(t) } else { t };
-    let lines: Vec<Line> = curves
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, d))| !d.is_empty())
-        .map(|(number, (name, d))| Line {
-            name: format!("{name} ({} samples)", format::number(d.len() as f64)),
-            colour: Colour::Series(number),
-            dashed: false,
-            points: steps(d, x.end(), place),
-        })
-        .collect();
+    let lines = staircases(curves, x.end());
     let legend = lines.iter().map(key).collect();
     let chart = Chart { x, y: Axis::share("share of samples that took no longer"), lines, marks: Vec::new() };
     Some(Figure { title: title.to_owned(), svg: chart.draw(), legend, caption: caption.to_owned() })
 }
 
-/// A cumulative distribution as a staircase from nothing to the end of the axis.
-fn steps(d: &Distribution, end: f64, place: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
+/// Cumulative distributions as staircases from nothing to the `end` of the axis. Those drawn later
+/// are thinner, so that curves that cover each other can be told apart.
+fn staircases(curves: &[(&str, Distribution)], end: f64) -> Vec<Line> {
+    let filled = curves.iter().enumerate().filter(|(_, (_, d))| !d.is_empty());
+    let width = |number: usize| if curves.len() == 1 { 2 } else { [4, 3, 2, 2, 1, 1][number.min(5)] };
+    filled
+        .map(|(number, (name, d))| Line {
+            name: format!(
+                "{name}: median {} of {}",
+                format::seconds(d.quantile(0.5).as_secs_f64()),
+                format::value(d.len() as f64, Unit::Count)
+            ),
+            colour: Colour::Series(number),
+            dashed: false,
+            width: width(number),
+            points: steps(d, end),
+        })
+        .collect()
+}
+
+fn steps(d: &Distribution, end: f64) -> Vec<(f64, f64)> {
     let mut points = Vec::new();
     let mut before = 0.0;
     for (time, share) in d.points(POINTS_MAX) {
-        let x = place(time.as_secs_f64());
+        let x = time.as_secs_f64();
         points.extend([(x, before), (x, share)]);
         before = share;
     }
@@ -150,23 +161,16 @@ fn propagation(groups: &[Group<'_>]) -> Option<Figure> {
     let hops = curves::hops(nodes, fanout);
     let limit = f64::from(hops) * hop.as_secs_f64();
     let x = Axis::log_time("time since the write", [shortest.max(1e-5), longest, limit * 2.0].into_iter());
-    let end = 10_f64.powf(x.end());
-    let mut drawn: Vec<Line> = lines
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, d))| !d.is_empty())
-        .map(|(number, (name, d))| Line {
-            name: format!("{name} ({} samples)", format::number(d.len() as f64)),
-            colour: Colour::Series(number),
-            dashed: false,
-            points: steps(d, x.end(), Axis::log),
-        })
-        .collect();
-    let formula = curves::epidemic(nodes, fanout, hop, (limit * 4.0).min(end), POINTS_MAX);
-    let last = formula.last().map_or(0.0, |p| p.1);
-    let mut points: Vec<(f64, f64)> = formula.into_iter().map(|(t, s)| (Axis::log(t), s)).collect();
-    points.push((x.end(), last));
-    drawn.push(Line { name: "logistic formula".to_owned(), colour: Colour::Ink, dashed: true, points });
+    let mut drawn = staircases(&lines, x.end());
+    let mut points = curves::epidemic(nodes, fanout, hop, (limit * 4.0).min(x.end()), POINTS_MAX);
+    points.push((x.end(), points.last().map_or(0.0, |p| p.1)));
+    drawn.push(Line {
+        name: "logistic formula".to_owned(),
+        colour: Colour::Ink,
+        dashed: true,
+        width: 2,
+        points,
+    });
     let mut legend: Vec<Key> = drawn.iter().map(key).collect();
     legend.push(Key {
         name: format!("log n limit: {hops} hops"),
@@ -175,11 +179,11 @@ fn propagation(groups: &[Group<'_>]) -> Option<Figure> {
         block: false,
     });
     let y = Axis::share("share of agents that show the write");
-    let chart = Chart { x, y, lines: drawn, marks: vec![Axis::log(limit)] };
+    let chart = Chart { x, y, lines: drawn, marks: vec![limit] };
     let caption = format!(
         "From a write to each agent that shows it. The dashed curve is the epidemic limit \
          1 / (1 + (n − 1)·e^(−βt)) for n = {nodes} with β = ln(1 + {fanout}) per mean one-way delay of {}: everyone \
-         who knows tells {fanout} others per hop and nothing is lost. The vertical line is ⌈log {} n⌉ hops, the \
+         who knows tells {fanout} others per hop and nothing is lost. The vertical line is ⌈log{}(n)⌉ hops, the \
          earliest moment at which all could know.",
         format::seconds(hop.as_secs_f64()),
         subscript(fanout + 1),
@@ -207,22 +211,19 @@ pub(super) fn over_time(group: &Group<'_>, several: bool) -> Option<Section> {
         strips(report),
         draw.spread(
             "Bytes sent per node",
-            |label, values| Axis::bytes(label, values),
-            "bytes per second",
+            ("bytes per second", Counts::Bytes),
             |s| s.bytes_per_s,
             "Between two samples: the mean of all nodes, the node at 99 %, and the busiest.",
         ),
         draw.spread(
             "Datagrams sent per node",
-            |label, values| Axis::linear(label, values),
-            "datagrams per second",
+            ("datagrams per second", Counts::Things),
             |s| s.datagrams_per_s,
             "Between two samples: the mean of all nodes, the node at 99 %, and the busiest.",
         ),
         draw.spread(
             "Rumours waiting",
-            |label, values| Axis::linear(label, values),
-            "rumours in an agent's queue",
+            ("rumours in an agent's queue", Counts::Things),
             |s| s.rumours,
             "Changes that agents still have to pass on. The queue is bounded; what does not fit is repaired.",
         ),
@@ -253,7 +254,7 @@ impl Drawing<'_> {
 
     fn line(&self, name: &str, colour: Colour, value: impl Fn(&Sample) -> f64) -> Line {
         let points = self.times().zip(self.samples.iter().map(value)).collect();
-        Line { name: name.to_owned(), colour, dashed: false, points }
+        Line { name: name.to_owned(), colour, dashed: false, width: 2, points }
     }
 
     fn finish(&self, title: &str, y: Axis, lines: Vec<Line>, marks: bool, caption: &str) -> Figure {
@@ -274,7 +275,7 @@ impl Drawing<'_> {
             self.line("left", Colour::Left, mean(|t| t.left)),
         ];
         let values = lines.iter().flat_map(|l| l.points.iter().map(|p| p.1)).collect::<Vec<f64>>();
-        let y = Axis::linear("members that an agent shows so, mean", values.into_iter());
+        let y = Axis::linear("members that an agent shows so, mean", Counts::Things, values.into_iter());
         let caption = format!(
             "Members that are shown as anything but alive, averaged over the agents that run.{marked}"
         );
@@ -284,8 +285,7 @@ impl Drawing<'_> {
     fn spread(
         &self,
         title: &str,
-        axis: impl Fn(&str, std::vec::IntoIter<f64>) -> Axis,
-        label: &str,
+        (label, counts): (&str, Counts),
         spread: fn(&Sample) -> Spread,
         caption: &str,
     ) -> Figure {
@@ -294,8 +294,17 @@ impl Drawing<'_> {
             self.line("99 %", Colour::Series(3), |s| spread(s).p99),
             self.line("mean", Colour::Series(0), |s| spread(s).mean),
         ];
-        let values: Vec<f64> = lines[0].points.iter().map(|p| p.1).collect();
-        self.finish(title, axis(label, values.into_iter()), lines, false, caption)
+        let values = |number: usize| lines[number].points.iter().map(|p| p.1);
+        let mut means: Vec<f64> = values(2).filter(|v| *v > 0.0).collect();
+        means.sort_unstable_by(f64::total_cmp);
+        let (usual, most) = (means.get(means.len() / 2).copied(), values(0).fold(0.0, f64::max));
+        // One burst would press all the rest to the ground.
+        let y = if usual.is_some_and(|usual| most > usual * BURST_FROM) {
+            Axis::log(label, counts, values(0).chain(values(2)))
+        } else {
+            Axis::linear(label, counts, values(0))
+        };
+        self.finish(title, y, lines, false, caption)
     }
 
     fn one(
@@ -308,7 +317,8 @@ impl Drawing<'_> {
     ) -> Figure {
         let line = self.line(title, colour, value);
         let values: Vec<f64> = line.points.iter().map(|p| p.1).collect();
-        self.finish(title, Axis::linear(label, values.into_iter()), vec![line], true, caption)
+        let y = Axis::linear(label, Counts::Things, values.into_iter());
+        self.finish(title, y, vec![line], true, caption)
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Tile {
     value: String,
     name: &'static str,
     about: &'static str,
-    /// From the smallest to the largest over the seeds; empty for one run.
+    /// From the smallest to the largest over the runs; empty for one.
     range: String,
 }
 
@@ -83,18 +83,18 @@ struct GridRow {
     cells: Vec<String>,
 }
 
-/// Counts of wrong verdicts, as bars.
+/// Counts of one kind of wrong verdicts, as bars.
 #[derive(Serialize)]
 pub(super) struct Bars {
+    name: &'static str,
     rows: Vec<BarRow>,
 }
 
 #[derive(Serialize)]
 struct BarRow {
-    group: String,
-    name: &'static str,
+    mode: String,
     value: String,
-    /// Of the longest bar.
+    /// Of the longest bar of its kind.
     percent: f64,
     severe: bool,
 }
@@ -113,13 +113,12 @@ pub(super) fn verdict(outcome: &Outcome, failed: usize) -> String {
 /// What was run, in a few words each.
 pub(super) fn facts(outcome: &Outcome, summary: &Summary<'_>) -> Vec<String> {
     let mut facts = Vec::new();
-    let reports = || outcome.runs.iter().filter_map(|run| run.report.as_ref().ok());
-    let nodes = || reports().map(|r| r.traffic.len());
+    let nodes = || outcome.runs.iter().filter_map(Run::whole).map(|r| r.traffic.len());
     if let (Some(min), Some(max)) = (nodes().min(), nodes().max()) {
         facts.push(if min == max { format!("{max} nodes") } else { format!("{min} to {max} nodes") });
     }
-    let lasted = reports().map(|r| r.lasted).max().unwrap_or_default();
-    facts.push(format!("{} of virtual time", format::seconds(lasted.as_secs_f64())));
+    let lasted = outcome.runs.iter().filter_map(|run| run.figure("lasted_s")).fold(0.0, f64::max);
+    facts.push(format!("{} of virtual time", format::seconds(lasted)));
     let seeds: Vec<u64> = outcome.runs.iter().map(|run| run.seed).collect();
     if let (Some(min), Some(max)) = (seeds.iter().min(), seeds.iter().max()) {
         facts.push(if min == max { format!("seed {min}") } else { format!("seeds {min} to {max}") });
@@ -176,45 +175,54 @@ pub(super) fn known(outcome: &Outcome, summary: &Summary<'_>) -> Vec<Known> {
     known.collect()
 }
 
-/// Modes beside each other, with ratios; `None` if there is nothing to compare.
-pub(super) fn comparison(summary: &Summary<'_>) -> Option<Grid> {
-    if summary.groups.len() < 2 {
-        return None;
-    }
-    let kinds = || COMPARED.iter().filter_map(|name| FigureKind::named(name));
-    let applies = |kind: &&FigureKind| summary.groups.iter().any(|g| g.figure(kind.name).is_some());
-    let cell = |group: &Group<'_>, kind: &FigureKind| {
-        let Some(range) = group.figure(kind.name) else { return "-".to_owned() };
-        let ratio = ratio(summary, group, kind.name);
-        let value = format::value(range.median, kind.unit);
-        if ratio.is_empty() { value } else { format!("{value} ({ratio})") }
+/// Modes beside each other, with ratios.
+pub(super) fn side_by_side(modes: &Summary<'_>) -> Grid {
+    let row = |kind: &'static FigureKind| GridRow {
+        name: kind.name.to_owned(),
+        about: kind.about,
+        cells: modes.groups.iter().map(|g| compared(modes, g, kind)).collect(),
     };
-    let ratios = summary.groups.iter().any(|g| summary.baseline_of(g).is_some());
-    let note = if ratios {
-        format!("Medians over the seeds; in brackets, how many times as much as {}.", summary.baseline)
-    } else {
-        "Medians over the seeds.".to_owned()
-    };
-    if summary.groups.len() <= COLUMNS_MAX {
-        let row = |kind: &'static FigureKind| GridRow {
-            name: kind.name.to_owned(),
-            about: kind.about,
-            cells: summary.groups.iter().map(|g| cell(g, kind)).collect(),
-        };
-        let headers = summary.groups.iter().map(Group::label).collect();
-        return Some(Grid { headers, rows: kinds().filter(applies).map(row).collect(), note });
+    Grid {
+        headers: modes.groups.iter().map(Group::label).collect(),
+        rows: compared_kinds(modes).map(row).collect(),
+        note: compared_note(modes),
     }
+}
+
+/// Every point of a grid of parameters, a row each.
+pub(super) fn points(summary: &Summary<'_>) -> Grid {
     let row = |group: &Group<'_>| GridRow {
         name: group.label(),
         about: "",
-        cells: kinds().filter(applies).map(|kind| cell(group, kind)).collect(),
+        cells: compared_kinds(summary).map(|kind| compared(summary, group, kind)).collect(),
     };
-    let headers = kinds().filter(applies).map(|kind| kind.name.to_owned()).collect();
-    Some(Grid { headers, rows: summary.groups.iter().map(row).collect(), note })
+    Grid {
+        headers: compared_kinds(summary).map(|kind| kind.name.to_owned()).collect(),
+        rows: summary.groups.iter().map(row).collect(),
+        note: compared_note(summary),
+    }
 }
 
-/// Every figure. One group of runs is shown in full; of several, the medians; of very many, those of
-/// the first few.
+fn compared_kinds(summary: &Summary<'_>) -> impl Iterator<Item = &'static FigureKind> {
+    let kinds = COMPARED.iter().filter_map(|name| FigureKind::named(name));
+    kinds.filter(|kind| summary.groups.iter().any(|g| g.figure(kind.name).is_some()))
+}
+
+fn compared(summary: &Summary<'_>, group: &Group<'_>, kind: &FigureKind) -> String {
+    let Some(range) = group.figure(kind.name) else { return "-".to_owned() };
+    let (value, ratio) = (format::value(range.median, kind.unit), ratio(summary, group, kind.name));
+    if ratio.is_empty() { value } else { format!("{value} ({ratio})") }
+}
+
+fn compared_note(summary: &Summary<'_>) -> String {
+    if summary.groups.iter().any(|g| summary.baseline_of(g).is_some()) {
+        format!("Medians over the runs; in brackets, how many times as much as {}.", summary.baseline)
+    } else {
+        "Medians over the runs.".to_owned()
+    }
+}
+
+/// Every figure. One group of runs is shown in full; of several, the medians.
 pub(super) fn figures(summary: &Summary<'_>) -> Grid {
     let applies = |kind: &&FigureKind| summary.groups.iter().any(|g| g.figure(kind.name).is_some());
     let kinds = || FIGURES.iter().filter(applies);
@@ -231,7 +239,7 @@ pub(super) fn figures(summary: &Summary<'_>) -> Grid {
         return Grid {
             headers: headers.iter().map(|h| (*h).to_owned()).collect(),
             rows: group.figures.iter().map(row).collect(),
-            note: if single { String::new() } else { "Over the seeds.".to_owned() },
+            note: if single { String::new() } else { "Over the runs.".to_owned() },
         };
     }
     let shown = &summary.groups[..summary.groups.len().min(COLUMNS_MAX)];
@@ -241,42 +249,39 @@ pub(super) fn figures(summary: &Summary<'_>) -> Grid {
         grid_row(kind, shown.iter().map(cell).collect())
     };
     let more = summary.groups.len() - shown.len();
-    let rest = if more > 0 { format!(" {more} more groups are in report.json.") } else { String::new() };
+    let rest = if more > 0 { format!(" {more} more are in report.json.") } else { String::new() };
     Grid {
         headers: shown.iter().map(Group::label).collect(),
         rows: kinds().map(row).collect(),
-        note: format!("Medians over the seeds, smallest and largest in brackets.{rest}"),
+        note: format!("Medians over the runs, smallest and largest in brackets.{rest}"),
     }
 }
 
-/// Wrong verdicts of all runs of each group.
-pub(super) fn bars(summary: &Summary<'_>) -> Bars {
-    let kinds: [(&'static str, fn(&crate::sim::Metrics) -> usize, bool); 4] = [
-        ("of healthy, by healthy", |m| m.at_healthy().count(), true),
-        ("of healthy, by anybody", |m| m.about_healthy().count(), true),
-        ("of any that could be reached", |m| m.false_failures.len(), false),
-        ("of any that ran", |m| m.verdicts.len(), false),
+/// Wrong verdicts of all runs of each mode, kind by kind.
+pub(super) fn bars(modes: &Summary<'_>) -> Vec<Bars> {
+    let kinds: [(&'static str, &str, bool); 4] = [
+        ("Of healthy nodes, by healthy nodes", "false_failures_at_healthy", true),
+        ("Of healthy nodes, by anybody", "false_failures_about_healthy", true),
+        ("Of nodes that could be reached for a while", "false_failures", false),
+        ("Of any node that ran", "false_failures_strict", false),
     ];
-    let mut counted: Vec<(String, &'static str, usize, bool)> = Vec::new();
-    for group in summary.groups.iter().take(DRAWN_MAX) {
-        for (name, count, severe) in kinds {
-            let reports = group.runs.iter().filter_map(|run| run.report.as_ref().ok());
-            counted.push((group.label(), name, reports.map(|r| count(&r.metrics)).sum(), severe));
-        }
-    }
-    let most = counted.iter().map(|c| c.2).max().unwrap_or(0).max(1) as f64;
-    let row = |(group, name, count, severe): (String, &'static str, usize, bool)| BarRow {
-        group: if summary.groups.len() > 1 { group } else { String::new() },
-        name,
-        value: format::value(count as f64, Unit::Count),
-        percent: count as f64 / most * 100.0,
-        severe,
+    let shown = &modes.groups[..modes.groups.len().min(BARS_MAX)];
+    let bars = |(name, figure, severe): (&'static str, &str, bool)| {
+        let of = |group: &Group<'_>| -> f64 { group.runs.iter().filter_map(|run| run.figure(figure)).sum() };
+        let most = shown.iter().map(of).fold(1.0, f64::max);
+        let row = |group: &Group<'_>| BarRow {
+            mode: group.mode.to_owned(),
+            value: format::value(of(group), Unit::Count),
+            percent: of(group) / most * 100.0,
+            severe,
+        };
+        Bars { name, rows: shown.iter().map(row).collect() }
     };
-    Bars { rows: counted.into_iter().map(row).collect() }
+    kinds.into_iter().map(bars).collect()
 }
 
-/// Groups whose wrong verdicts are drawn.
-const DRAWN_MAX: usize = 6;
+/// Modes whose wrong verdicts are drawn.
+const BARS_MAX: usize = 6;
 
 fn median(range: Range, unit: Unit) -> String {
     let value = format::value(range.median, unit);
