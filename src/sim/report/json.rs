@@ -71,11 +71,12 @@ fn groups(summary: &Summary<'_>) -> Value {
 }
 
 fn range_of(range: Range) -> Map<String, Value> {
-    let Range { count, min, median, p99, max } = range;
+    let Range { count, min, median, p99, max, sum } = range;
     let fields =
         [("count", json!(count)), ("min", json!(min)), ("median", json!(median)), ("p99", json!(p99))];
     let mut map: Map<String, Value> = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     map.insert("max".to_owned(), json!(max));
+    map.insert("sum".to_owned(), json!(sum));
     map
 }
 

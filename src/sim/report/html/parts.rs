@@ -160,7 +160,12 @@ pub(super) fn failure(run: &Run, several: bool) -> Failure {
 pub(super) fn known(outcome: &Outcome, summary: &Summary<'_>) -> Vec<Known> {
     let ours = |name: &str| {
         let of = |group: &Group<'_>| {
-            let value = median(group.figure(name)?, FigureKind::named(name)?.unit);
+            let (range, unit) = (group.figure(name)?, FigureKind::named(name)?.unit);
+            let value = if name.starts_with("false_failures") && range.count > 1 {
+                format!("{} in {} runs", format::value(range.sum, unit), range.count)
+            } else {
+                median(range, unit)
+            };
             Some(if summary.groups.len() > 1 { format!("{}: {value}", group.label()) } else { value })
         };
         let all: Vec<String> = summary.groups.iter().take(COLUMNS_MAX).filter_map(of).collect();
@@ -209,17 +214,17 @@ fn compared_kinds(summary: &Summary<'_>) -> impl Iterator<Item = &'static Figure
 }
 
 fn compared(summary: &Summary<'_>, group: &Group<'_>, kind: &FigureKind) -> String {
-    let Some(range) = group.figure(kind.name) else { return "-".to_owned() };
-    let (value, ratio) = (format::value(range.median, kind.unit), ratio(summary, group, kind.name));
+    let Some(value) = group.compared(kind.name) else { return "-".to_owned() };
+    let (value, ratio) = (format::value(value, kind.unit), ratio(summary, group, kind.name));
     if ratio.is_empty() { value } else { format!("{value} ({ratio})") }
 }
 
 fn compared_note(summary: &Summary<'_>) -> String {
+    let mut note = "Medians over the runs; of false failures, means.".to_owned();
     if summary.groups.iter().any(|g| summary.baseline_of(g).is_some()) {
-        format!("Medians over the runs; in brackets, how many times as much as {}.", summary.baseline)
-    } else {
-        "Medians over the runs.".to_owned()
+        note.push_str(&format!(" In brackets, how many times as much as {}.", summary.baseline));
     }
+    note
 }
 
 /// Every figure. One group of runs is shown in full; of several, the medians.
