@@ -13,6 +13,7 @@ mod probe;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod translate;
 mod world;
 
 use peers::News;
@@ -20,8 +21,8 @@ pub(crate) use peers::Peers;
 
 use crate::core::config::Config;
 use crate::model::{Generation, Incarnation, Instant, NodeKey};
-use crate::wire::frame::{Epoch, Liveness, MemberUpdate, SwimFrame, SwimMessage, Third};
-use foca::{Foca, Header, Member, Message, NoCustomBroadcast, State, Timer};
+use crate::wire::frame::{Epoch, Liveness, MemberUpdate, SwimFrame, SwimMessage};
+use foca::{Foca, Header, Member, NoCustomBroadcast, State, Timer};
 use identity::{Adapter, Life};
 use probe::ProbeWatch;
 use rand::rngs::SmallRng;
@@ -638,57 +639,5 @@ impl Swim {
             ));
         }
         self.output.push_back(Output::Send(addr, frame));
-    }
-
-    fn third(&self, life: Life) -> Option<Third> {
-        let addr =
-            self.heard_at.get(&life.key).copied().or_else(|| self.peers.get(life.key).map(|p| p.addr))?;
-        Some(Third { key: life.key, epoch: life.epoch, addr })
-    }
-
-    fn to_message(&self, message: &Message<Life>) -> Option<SwimMessage> {
-        Some(match message {
-            Message::Ping(n) => SwimMessage::Ping(*n),
-            Message::Ack(n) => SwimMessage::Ack(*n),
-            Message::PingReq { target, probe_number } => {
-                SwimMessage::PingRequest(self.third(*target)?, *probe_number)
-            }
-            Message::IndirectPing { origin, probe_number } => {
-                SwimMessage::IndirectPing(self.third(*origin)?, *probe_number)
-            }
-            Message::IndirectAck { target, probe_number } => {
-                SwimMessage::IndirectAck(self.third(*target)?, *probe_number)
-            }
-            Message::ForwardedAck { origin, probe_number } => {
-                SwimMessage::ForwardedAck(self.third(*origin)?, *probe_number)
-            }
-            Message::Gossip => SwimMessage::Gossip,
-            Message::TurnUndead => SwimMessage::TurnUndead,
-            // Joining is ours: foca's announcements, feeds and broadcasts are not used.
-            Message::Announce | Message::Feed | Message::Broadcast => return None,
-        })
-    }
-
-    fn header_of(&mut self, frame: &SwimFrame) -> Header<Life> {
-        let mut life = |third: &Third| {
-            self.heard_at.insert(third.key, third.addr);
-            Life { key: third.key, epoch: third.epoch }
-        };
-        let message = match &frame.message {
-            SwimMessage::Ping(n) => Message::Ping(*n),
-            SwimMessage::Ack(n) => Message::Ack(*n),
-            SwimMessage::PingRequest(t, n) => Message::PingReq { target: life(t), probe_number: *n },
-            SwimMessage::IndirectPing(t, n) => Message::IndirectPing { origin: life(t), probe_number: *n },
-            SwimMessage::IndirectAck(t, n) => Message::IndirectAck { target: life(t), probe_number: *n },
-            SwimMessage::ForwardedAck(t, n) => Message::ForwardedAck { origin: life(t), probe_number: *n },
-            SwimMessage::Gossip => Message::Gossip,
-            SwimMessage::TurnUndead => Message::TurnUndead,
-        };
-        Header {
-            src: Life { key: frame.from, epoch: frame.from_epoch },
-            src_incarnation: frame.from_incarnation,
-            dst: Life { key: frame.to, epoch: frame.to_epoch },
-            message,
-        }
     }
 }
