@@ -7,9 +7,14 @@
 //!
 //! Follows Das, Gupta, Motivala: "SWIM" (DSN 2002).
 
+mod accuse;
+mod health;
+mod hearsay;
 mod identity;
+mod nack;
 mod peers;
 mod probe;
+mod suspicion;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -21,9 +26,12 @@ pub(crate) use peers::Peers;
 
 use crate::core::config::Config;
 use crate::model::{Generation, Incarnation, Instant, NodeKey};
-use crate::wire::frame::{Epoch, Liveness, MemberUpdate, SwimFrame, SwimMessage};
+use crate::wire::frame::{Accusation, Epoch, Liveness, MemberUpdate, Nack, SwimFrame, SwimMessage};
 use foca::{Foca, Header, Member, NoCustomBroadcast, State, Timer};
+use health::Health;
+use hearsay::Verification;
 use identity::{Adapter, Life};
+use nack::{Asked, Nacks};
 use probe::ProbeWatch;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -32,6 +40,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+use suspicion::Suspicions;
 use world::World;
 
 /// Room for the largest internal message, which holds no members.
@@ -57,6 +66,12 @@ pub(crate) enum Output {
     Notice(SocketAddr, NodeKey, Epoch),
     /// Spread this.
     News(MemberUpdate),
+    /// Spread this.
+    Accused(Accusation),
+    /// The suspicion of this member, raised by these, is over: nobody needs to hear of it.
+    Absolved(NodeKey, Vec<NodeKey>),
+    /// Tell an address that the member it asked about is silent.
+    Nack(SocketAddr, Nack),
     /// A member is not what it was.
     Changed(NodeKey),
     /// A member was forgotten.
@@ -79,14 +94,11 @@ pub(crate) struct Counters {
     pub(crate) renewals: u64,
     pub(crate) members_refused: u64,
     pub(crate) watchdog: u64,
-}
-
-/// A second-hand `Down` that waits for the member's own word.
-#[derive(Debug, Clone, Copy)]
-struct Verification {
-    epoch: Epoch,
-    incarnation: Incarnation,
-    due: Instant,
+    pub(crate) accusations_refused: u64,
+    pub(crate) nacks_refused: u64,
+    pub(crate) nacks_shed: u64,
+    pub(crate) nacks_missed: u64,
+    pub(crate) health_score: u32,
 }
 
 pub(crate) struct Swim {
@@ -99,6 +111,9 @@ pub(crate) struct Swim {
     incarnation: Incarnation,
     addr: SocketAddr,
     probe: Option<ProbeWatch>,
+    asked: Option<Asked>,
+    nacks: Nacks,
+    suspicions: Suspicions,
     verifications: BTreeMap<NodeKey, Verification>,
     /// Where members heard of in the present input receive; foca does not carry addresses.
     heard_at: BTreeMap<NodeKey, SocketAddr>,
@@ -156,13 +171,16 @@ impl Swim {
         Self {
             foca,
             updates,
-            world: World::new(now),
+            world: World::new(Health::new(config.health_max()), now),
             peers: Peers::default(),
             config,
             life,
             incarnation: 0,
             addr,
             probe: None,
+            asked: None,
+            nacks: Nacks::default(),
+            suspicions: Suspicions::default(),
             verifications: BTreeMap::new(),
             heard_at: BTreeMap::new(),
             watchdog_at,
@@ -182,7 +200,13 @@ impl Swim {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        Counters { probes_failed: self.world.failed_probes, ..self.counters }
+        Counters {
+            probes_failed: self.world.failed_probes,
+            nacks_missed: self.world.nacks_missed,
+            nacks_shed: self.nacks.shed,
+            health_score: self.world.health.score(),
+            ..self.counters
+        }
     }
 
     /// This node as others should know it.
@@ -204,7 +228,9 @@ impl Swim {
         let verify = self.verifications.values().map(|v| (v.due, "verify")).min();
         let resend = self.probe.as_ref().and_then(ProbeWatch::due).map(|at| (at, "probe again"));
         let watchdog = (!self.peers.live().is_empty()).then_some((self.watchdog_at, "watchdog"));
-        [self.world.timers.next(), verify, resend, watchdog].into_iter().flatten().min()
+        let suspicion = self.suspicions.next().map(|at| (at, "suspicion"));
+        let nack = self.nacks.next().map(|at| (at, "nack"));
+        [self.world.timers.next(), suspicion, nack, verify, resend, watchdog].into_iter().flatten().min()
     }
 
     // ---- the world tells us
@@ -248,6 +274,7 @@ impl Swim {
         let _ = self.with_foca(now, |foca, world| foca.handle_data(&internal, world));
         if self.peers.get(frame.from).is_some_and(|p| p.state.is_live() && p.epoch == frame.from_epoch) {
             self.handle_updates_where(updates, now, |u| u.key != own);
+            self.note_help(frame, sender_addr, now);
         }
     }
 
@@ -302,19 +329,21 @@ impl Swim {
         while let Some(timer) = self.world.timers.pop(now) {
             self.handle_timer(timer, now);
         }
-        let due: Vec<(NodeKey, Verification)> =
-            self.verifications.iter().filter(|(_, v)| v.due <= now).map(|(k, v)| (*k, *v)).collect();
-        for (key, v) in due {
-            self.verifications.remove(&key);
-            self.conclude(key, v, now);
-        }
+        self.run_suspicions(now);
+        self.run_nacks(now);
+        self.run_verifications(now);
         self.probe_again(now);
         self.check_watchdog(now);
     }
 
     /// Moves every deadline by a time in which this agent did not run: others could not answer it.
     pub(crate) fn postpone(&mut self, stall: Duration) {
+        if !self.config.forgives_stalls() {
+            return;
+        }
         self.world.timers.postpone(stall);
+        self.suspicions.postpone(stall);
+        self.nacks.postpone(stall);
         for v in self.verifications.values_mut() {
             v.due += stall;
         }
@@ -400,6 +429,7 @@ impl Swim {
                 Liveness::Down | Liveness::Left => true,
             };
             if relevant {
+                self.world.health.worse(1);
                 let member = to_foca(u);
                 let _ =
                     self.with_foca(now, |foca, world| foca.apply_many(std::iter::once(member), true, world));
@@ -411,41 +441,6 @@ impl Swim {
             self.output.push_back(Output::Rival(u.addr, u.epoch));
         } else if u.epoch > self.life.epoch {
             self.output.push_back(Output::Remembered(u.epoch));
-        }
-    }
-
-    /// A `Down` from others about a member that is live here in that very life.
-    fn is_second_hand_down(&self, u: &MemberUpdate) -> bool {
-        u.state == Liveness::Down
-            && self.config.is_complete()
-            && self.peers.get(u.key).is_some_and(|p| p.epoch == u.epoch && p.state.is_live())
-    }
-
-    /// Foca's `Down` is final, so one that others report is first held against the member itself:
-    /// it is suspected (if it is not yet), told, and given one probe timeout to take a new life.
-    fn verify(&mut self, u: &MemberUpdate, now: Instant) {
-        let Some(peer) = self.peers.get(u.key) else { return };
-        let patience = self.config.probe_timeout;
-        let (incarnation, addr, since) = (peer.incarnation, peer.addr, peer.since);
-        if peer.state == Liveness::Suspect && now.since(since) >= patience {
-            self.apply(u, true, now);
-            return;
-        }
-        let fresh = peer.state == Liveness::Alive;
-        if fresh {
-            let suspect = MemberUpdate { state: Liveness::Suspect, incarnation, addr, ..*u };
-            self.apply(&suspect, false, now);
-        }
-        let due = if fresh { now } else { since } + patience;
-        self.verifications.entry(u.key).or_insert(Verification { epoch: u.epoch, incarnation, due });
-        self.notice(u.key, addr, u.epoch, now);
-    }
-
-    fn conclude(&mut self, key: NodeKey, v: Verification, now: Instant) {
-        let Some(mut u) = self.peers.as_update(key) else { return };
-        if u.epoch == v.epoch && u.incarnation == v.incarnation && u.state == Liveness::Suspect {
-            u.state = Liveness::Down;
-            self.apply(&u, true, now);
         }
     }
 
@@ -504,7 +499,10 @@ impl Swim {
                 self.peers.remove(life.key);
                 self.output.push_back(Output::Removed(life.key));
             }
-            Timer::ProbeRandomMember(_) => self.probe = None,
+            Timer::ProbeRandomMember(_) => {
+                self.probe = None;
+                self.world.nacks_missing = self.asked.as_ref().map_or(0, Asked::missing);
+            }
             Timer::SendIndirectProbe { .. }
             | Timer::PeriodicAnnounce(_)
             | Timer::PeriodicGossip(_)
@@ -536,7 +534,8 @@ impl Swim {
         f: impl FnOnce(&mut Foca<Life, Adapter, SmallRng, NoCustomBroadcast>, &mut World) -> R,
     ) -> R {
         self.world.now = now;
-        self.world.suspicion_timeout = self.config.suspicion_timeout(self.peers.live().len() + 1);
+        self.world.suspicion_timeout = (!self.config.times_suspicions())
+            .then(|| self.config.suspicion_timeout(self.peers.live().len() + 1));
         let result = f(&mut self.foca, &mut self.world);
         self.absorb(now);
         result
@@ -567,7 +566,17 @@ impl Swim {
                 addr,
             };
             self.accepted(u, now);
-            self.output.push_back(Output::News(u));
+            if u.state == Liveness::Suspect {
+                self.spread_suspicion(u, now);
+            } else {
+                self.output.push_back(Output::News(u));
+            }
+        }
+        if let (Some(life), Some(asked)) = (self.world.unanswered.take(), &self.asked)
+            && asked.is_about(life.key, life.epoch)
+        {
+            // A second opinion on who was suspect already.
+            self.accuse(life, asked.incarnation, now);
         }
         for header in std::mem::take(&mut self.world.sends) {
             self.send(&header, now);
@@ -591,6 +600,7 @@ impl Swim {
             self.verifications.remove(&u.key);
         }
         self.peers.put(&u, now);
+        self.time_suspicion(&u, now);
         self.output.push_back(Output::Changed(u.key));
     }
 
@@ -600,6 +610,7 @@ impl Swim {
         self.life = life;
         self.incarnation = 0;
         self.probe = None;
+        self.asked = None;
         self.counters.renewals += 1;
         self.output.push_back(Output::Renewed(life.epoch));
         self.output.push_back(Output::News(self.own_update()));
@@ -626,6 +637,7 @@ impl Swim {
             from_addr: Some(self.addr),
             message,
         };
+        self.note_asked(&frame);
         if let SwimMessage::Ping(number) = message {
             self.counters.probes_sent += 1;
             self.probe = Some(ProbeWatch::new(
