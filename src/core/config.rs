@@ -205,6 +205,11 @@ impl Config {
         (!self.is_complete()).then_some(GOSSIP_TICK)
     }
 
+    /// Is a `Down` that others report held against the member first?
+    pub(crate) fn verifies_downs(&self) -> bool {
+        self.is_complete()
+    }
+
     /// Does whoever hears of a suspicion time it himself, instead of the prober for everybody?
     pub(crate) fn times_suspicions(&self) -> bool {
         !self.is_complete()

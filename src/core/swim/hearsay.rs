@@ -1,4 +1,7 @@
 //! A `Down` that others report: held against the member itself before it stands here.
+//!
+//! Where it is not, one that follows from a suspicion which the member has refuted says nothing, as
+//! in memberlist.
 
 use super::Swim;
 use crate::model::{Incarnation, Instant, NodeKey};
@@ -16,8 +19,15 @@ impl Swim {
     /// A `Down` from others about a member that is live here in that very life.
     pub(super) fn is_second_hand_down(&self, u: &MemberUpdate) -> bool {
         u.state == Liveness::Down
-            && self.config.is_complete()
+            && self.config.verifies_downs()
             && self.peers.get(u.key).is_some_and(|p| p.epoch == u.epoch && p.state.is_live())
+    }
+
+    /// A `Down` about an incarnation that the member has left behind.
+    pub(super) fn is_refuted_down(&self, u: &MemberUpdate) -> bool {
+        let later =
+            |p: &super::peers::Peer| p.epoch == u.epoch && p.state.is_live() && p.incarnation > u.incarnation;
+        u.state == Liveness::Down && !self.config.verifies_downs() && self.peers.get(u.key).is_some_and(later)
     }
 
     /// Foca's `Down` is final, so one that others report is first held against the member itself:

@@ -307,6 +307,7 @@ impl Swim {
         match self.peers.compare(u) {
             News::Known => {}
             News::Contradicts => self.notice(u.key, u.addr, u.epoch, now),
+            News::Newer if self.is_refuted_down(u) => {}
             News::Newer if self.is_second_hand_down(u) => self.verify(u, now),
             News::Newer => {
                 if self.has_room_for(u.key) {

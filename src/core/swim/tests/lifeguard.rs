@@ -100,6 +100,18 @@ fn a_suspicion_refuted_in_time_ends_nothing_and_a_new_one_has_its_own_time() {
 }
 
 #[test]
+fn a_down_of_an_incarnation_that_was_refuted_says_nothing() {
+    for membership in [Membership::Swim, Membership::Lifeguard] {
+        let mut s = node(1, membership);
+        s.handle_update(&update(2, Liveness::Alive, 1), true, at(0));
+        s.handle_update(&update(2, Liveness::Down, 0), true, at(10));
+        assert_eq!(state(&s, 2), Some(Liveness::Alive));
+        s.handle_update(&update(2, Liveness::Down, 1), true, at(20));
+        assert_eq!(state(&s, 2), Some(Liveness::Down), "and one of the present one is believed");
+    }
+}
+
+#[test]
 fn swim_neither_doubts_itself_nor_asks_for_nacks() {
     let mut s = node(1, Membership::Swim);
     let out = run(&mut s, at(30_000));
