@@ -306,3 +306,64 @@ fn take<K: Ord + Clone, V: Clone>(queue: &Queue<K, V>, due: &mut &[K], mut room:
     }
     taken
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::config::Settings;
+    use crate::model::Generation;
+    use crate::wire::datagram::open;
+    use crate::wire::frame::{Epoch, Liveness};
+
+    const TO: NodeKey = NodeKey(7);
+
+    fn spread(settings: Settings) -> Spread {
+        let config = Config::new(settings).expect("valid");
+        Spread::new(config, ClusterHash::of("test"), 1, Instant::START)
+    }
+
+    fn accusation(subject: u64, accuser: u64) -> Accusation {
+        let (subject, accuser) = (NodeKey(subject), NodeKey(accuser));
+        Accusation { subject, epoch: Epoch::first_of(Generation(1)), incarnation: 0, accuser }
+    }
+
+    fn filled(s: &mut Spread) -> Vec<Frame> {
+        let mut datagram = DatagramBuilder::new(ClusterHash::of("test"), 1_400);
+        s.fill(&mut datagram, TO, 10);
+        let bytes = datagram.finish();
+        let frames = open(&bytes, ClusterHash::of("test"), 1_400).expect("opens");
+        frames.map(|f| f.expect("decodes")).collect()
+    }
+
+    #[test]
+    fn each_accuser_travels_until_the_suspicion_is_over() {
+        let mut s = spread(Settings::lan());
+        s.accusation(accusation(1, 2), None, Instant::START);
+        s.accusation(accusation(1, 3), None, Instant::START);
+        s.accusation(accusation(4, 3), None, Instant::START);
+        s.accusation(accusation(4, 5), Some(TO), Instant::START);
+        let list = vec![accusation(4, 3), accusation(1, 3), accusation(1, 2)];
+        assert_eq!(filled(&mut s), [Frame::Accusations(list)], "who told it is not told it");
+        s.absolve(NodeKey(1), &[NodeKey(2), NodeKey(3), NodeKey(9)]);
+        assert_eq!(filled(&mut s), [Frame::Accusations(vec![accusation(4, 3)])]);
+        assert_eq!(s.waiting(), 2);
+    }
+
+    #[test]
+    fn a_storm_of_accusations_leaves_room_for_members_and_is_bounded() {
+        let mut s = spread(Settings { max_rumours: 100, ..Settings::lan() });
+        for accuser in 0..1_000 {
+            s.accusation(accusation(1, accuser), None, Instant::START);
+        }
+        assert_eq!((s.waiting(), s.shed()), (100, 900));
+        let addr = std::net::SocketAddr::from(([10, 0, 0, 1], 1));
+        let (epoch, state) = (Epoch::first_of(Generation(1)), Liveness::Alive);
+        let update = MemberUpdate { key: NodeKey(1), epoch, incarnation: 1, state, addr };
+        s.member(update, None, Instant::START);
+        let frames = filled(&mut s);
+        assert!(
+            matches!(&frames[..], [Frame::Accusations(_), Frame::Members(m)] if *m == [update]),
+            "{frames:?}"
+        );
+    }
+}
