@@ -154,7 +154,7 @@ fn lifeguard_accuses_far_fewer_healthy_members_than_swim() {
     let at = |world: &World| world.metrics().at_healthy().count();
     each_seed(1, |seed| {
         let (mut swim, mut lifeguard) = ((0, 0), (0, 0));
-        for (count, victims) in [(32, 4), (64, 8)] {
+        for (count, victims) in [(32, 4), (48, 6)] {
             let name = "baselines::lifeguard_accuses_far_fewer";
             let run = |mode| blocked(name, seed, mode, count, victims);
             let (s, l) = (run(Mode::Swim), run(Mode::Lifeguard));
