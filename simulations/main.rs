@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "the seed is printed before it runs")]
 #![allow(clippy::disallowed_methods, reason = "large runs say how long they took")]
 
+mod baselines;
 mod catalog;
 mod endurance;
 mod faults;

@@ -28,7 +28,8 @@ pub struct Settings {
     pub probe_timeout: Duration,
     /// Members asked to probe in our stead.
     pub indirect_probes: usize,
-    /// A suspect has `suspicion_mult * max(1, log10(n)) * probe_interval` to refute.
+    /// A suspect has `suspicion_mult * max(1, log10(n)) * probe_interval` to refute (in
+    /// [`Membership::Lifeguard`] at least that).
     pub suspicion_mult: u32,
     /// Failed and left members are remembered for this long.
     pub reap_after: Duration,
@@ -120,9 +121,11 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Membership {
     /// SWIM with suspicion (Das, Gupta, Motivala 2002), spread by gossip at a fixed tick, as
-    /// memberlist does it.
+    /// memberlist does it. Whoever hears of a suspicion times it himself.
     Swim,
-    /// The same with Lifeguard's three extensions (Dadgar, Phillips, Currey 2018).
+    /// The same with Lifeguard's three extensions (Dadgar, Phillips, Currey 2018): agents that doubt
+    /// themselves probe slower, suspicions are the shorter the more members accuse, and whoever
+    /// talks to a suspect tells it.
     Lifeguard,
     /// Everything.
     #[default]
@@ -145,6 +148,13 @@ impl std::ops::Deref for Config {
 
 /// Time between two rounds of gossip where it ticks: memberlist's default.
 const GOSSIP_TICK: Duration = Duration::from_millis(200);
+/// Independent accusers beyond the first that bring a suspicion down to its shortest time
+/// (Lifeguard's K).
+const CONFIRMATIONS: u32 = 3;
+/// The longest suspicion in shortest ones (Lifeguard's beta; its alpha is `suspicion_mult`).
+const SUSPICION_STRETCH: u32 = 6;
+/// The worst that a node thinks of itself (Lifeguard's S).
+const HEALTH_MAX: u32 = 8;
 
 impl Config {
     /// Checks `settings`; the error names the first key that cannot be.
@@ -197,6 +207,57 @@ impl Config {
     /// The time between rounds of gossip, where they do not follow the news.
     pub(crate) fn gossip_tick(&self) -> Option<Duration> {
         (!self.is_complete()).then_some(GOSSIP_TICK)
+    }
+
+    /// Is a `Down` that others report held against the member first?
+    pub(crate) fn verifies_downs(&self) -> bool {
+        self.is_complete()
+    }
+
+    /// Does whoever hears of a suspicion time it himself, instead of the prober for everybody?
+    pub(crate) fn times_suspicions(&self) -> bool {
+        !self.is_complete()
+    }
+
+    /// Do suspicions travel with the names of those who raise them?
+    pub(crate) fn names_accusers(&self) -> bool {
+        self.membership == Membership::Lifeguard
+    }
+
+    /// Accusers beyond the first that bring a suspicion down to its shortest time.
+    pub(crate) fn confirmations(&self) -> u32 {
+        if self.names_accusers() { CONFIRMATIONS } else { 0 }
+    }
+
+    /// The longest time of a suspicion that awaits confirmations, in shortest ones.
+    pub(crate) fn suspicion_stretch(&self) -> u32 {
+        SUSPICION_STRETCH
+    }
+
+    /// How much a node may doubt itself; 0 where it never does.
+    pub(crate) fn health_max(&self) -> u32 {
+        if self.membership == Membership::Lifeguard { HEALTH_MAX } else { 0 }
+    }
+
+    /// Do members that probe for others say so when they hear nothing?
+    pub(crate) fn sends_nacks(&self) -> bool {
+        self.health_max() > 0
+    }
+
+    /// When such a member says so: while the asker, were it in the best of health, still waits.
+    pub(crate) fn nack_after(&self) -> Duration {
+        let waits = self.probe_timeout.min(self.probe_interval.saturating_sub(self.probe_timeout));
+        waits.mul_f64(0.8)
+    }
+
+    /// Is a suspect told of it by whoever talks to it?
+    pub(crate) fn tells_suspects(&self) -> bool {
+        self.membership != Membership::Swim
+    }
+
+    /// Does time in which this agent did not run count for nobody?
+    pub(crate) fn forgives_stalls(&self) -> bool {
+        self.is_complete()
     }
 
     /// How long a suspect has to refute in a cluster of `live` members.

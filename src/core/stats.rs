@@ -42,6 +42,11 @@ pub struct Stats {
     pub last_difference: Option<Instant>,
     /// When anything was last heard from a peer.
     pub last_heard: Option<Instant>,
+    /// How much this node doubts itself, from 0 (not at all) to 8; always 0 where members are not
+    /// watched with local health.
+    pub local_health: u32,
+    /// Members that were asked to help with a probe and said nothing at all.
+    pub nacks_missed: u64,
     /// Times that probing had to be started anew; anything but 0 is a bug.
     pub watchdog: u64,
 }

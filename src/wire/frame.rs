@@ -122,6 +122,33 @@ pub enum SwimMessage {
     TurnUndead,
 }
 
+/// A suspicion with the name of who raised it (Dadgar et al. 2018, section IV-B).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accusation {
+    /// Who is suspected.
+    pub subject: NodeKey,
+    /// Which life of it.
+    pub epoch: Epoch,
+    /// Which state counter of that life.
+    pub incarnation: Incarnation,
+    /// Whose own probe it did not answer.
+    pub accuser: NodeKey,
+}
+
+/// Says to a member that asked for help with a probe: I am here, but your target is silent so far
+/// (Dadgar et al. 2018, section IV-A).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nack {
+    /// Who was asked.
+    pub from: NodeKey,
+    /// The asker's life that is meant.
+    pub to_epoch: Epoch,
+    /// Who is silent.
+    pub target: NodeKey,
+    /// The number of the request.
+    pub number: u8,
+}
+
 /// Where an owner's table stands: `digest` is that of its live entries after write `version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
@@ -384,6 +411,10 @@ pub enum Frame {
     Leave(Record),
     /// I have your `left` record of that generation.
     LeaveAck(NodeKey, Generation),
+    /// Rumours about who suspects whom.
+    Accusations(Vec<Accusation>),
+    /// See [`Nack`].
+    Nack(Nack),
 }
 
 const SWIM: u8 = 1;
@@ -399,6 +430,8 @@ const ASK: u8 = 10;
 const ANSWER: u8 = 11;
 const LEAVE: u8 = 12;
 const LEAVE_ACK: u8 = 13;
+const ACCUSATIONS: u8 = 14;
+const NACK: u8 = 15;
 
 /// Bytes that a frame takes besides its body.
 pub const FRAME_OVERHEAD_BYTES: usize = 3;
@@ -420,6 +453,8 @@ impl Frame {
             Self::Answer(..) => "answer",
             Self::Leave(_) => "leave",
             Self::LeaveAck(..) => "leave_ack",
+            Self::Accusations(_) => "accusations",
+            Self::Nack(_) => "nack",
         }
     }
 
@@ -444,6 +479,8 @@ impl Frame {
             Self::Answer(id, b) => put(ANSWER, &(id, b), out),
             Self::Leave(b) => put(LEAVE, b, out),
             Self::LeaveAck(key, generation) => put(LEAVE_ACK, &(key, generation), out),
+            Self::Accusations(b) => put(ACCUSATIONS, b, out),
+            Self::Nack(b) => put(NACK, b, out),
         };
         let length = out.len() - start - FRAME_OVERHEAD_BYTES;
         let length = u16::try_from(length).expect("a frame's body is bounded by the datagram");
@@ -479,6 +516,8 @@ impl Frame {
                 let (key, generation) = codec::decode(body)?;
                 Self::LeaveAck(key, generation)
             }
+            ACCUSATIONS => Self::Accusations(codec::decode(body)?),
+            NACK => Self::Nack(codec::decode(body)?),
             _ => return Ok(None),
         }))
     }

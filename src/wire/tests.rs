@@ -176,6 +176,18 @@ fn frames() -> impl Strategy<Value = Frame> {
         })
     });
     let record = (heads(), items()).prop_map(|(head, item)| Record { head, item }).boxed();
+    let accusation = (updates(), any::<u64>()).prop_map(|(u, accuser)| Accusation {
+        subject: u.key,
+        epoch: u.epoch,
+        incarnation: u.incarnation,
+        accuser: NodeKey(accuser),
+    });
+    let nack = (updates(), any::<u64>(), any::<u8>()).prop_map(|(u, target, number)| Nack {
+        from: u.key,
+        to_epoch: u.epoch,
+        target: NodeKey(target),
+        number,
+    });
     prop_oneof![
         swim.prop_map(Frame::Swim),
         prop::collection::vec(updates(), 0..9).prop_map(Frame::Members),
@@ -191,6 +203,8 @@ fn frames() -> impl Strategy<Value = Frame> {
         answer,
         record.prop_map(Frame::Leave),
         heads().prop_map(|h| Frame::LeaveAck(h.owner, h.generation)),
+        prop::collection::vec(accusation, 0..9).prop_map(Frame::Accusations),
+        nack.prop_map(Frame::Nack),
     ]
 }
 
@@ -291,8 +305,11 @@ fn a_declared_length_of_gigabytes_allocates_nothing() {
     // A list of members that claims 2^31 of them.
     let body = [253u8, 0, 0, 0, 128, 0, 0, 0, 0];
     assert!(Frame::decode(2, &body).is_err());
+    // And one of accusations.
+    assert!(Frame::decode(14, &body).is_err());
     let body = [252u8, 0, 0, 0, 128];
     assert!(Frame::decode(2, &body).is_err());
+    assert!(Frame::decode(14, &body).is_err());
 }
 
 #[test]

@@ -107,6 +107,8 @@ impl Agent {
             Frame::NameClaim(claim) => self.handle_name_claim(&claim, now),
             Frame::Answer(id, answer) => self.handle_answer(from, id, answer, now),
             Frame::Leave(record) => self.handle_leave(from, record, now),
+            Frame::Accusations(accusations) => self.swim.handle_accusations(&accusations, now),
+            Frame::Nack(nack) => self.swim.handle_nack(&nack),
             // Sorted out before.
             Frame::Swim(_) | Frame::Members(_) => {}
         }

@@ -292,6 +292,15 @@ impl Agent {
         let mut dropped = self.stats.dropped.clone();
         dropped.insert("member_refused", swim.members_refused);
         dropped.insert("record_refused", self.catalog.refused);
+        for (why, count) in [
+            ("accusation_refused", swim.accusations_refused),
+            ("nack_refused", swim.nacks_refused),
+            ("nack_shed", swim.nacks_shed),
+        ] {
+            if count > 0 {
+                dropped.insert(why, count);
+            }
+        }
         Stats {
             dropped,
             probes_sent: swim.probes_sent,
@@ -300,6 +309,8 @@ impl Agent {
             suspicions_refuted: swim.suspicions_refuted,
             rejoins: swim.renewals,
             watchdog: swim.watchdog,
+            local_health: swim.health_score,
+            nacks_missed: swim.nacks_missed,
             rumours_queued: self.spread.queued(),
             rumours_sent: self.spread.sent(),
             rumours_shed: self.spread.shed(),
@@ -428,6 +439,9 @@ impl Agent {
                 Output::Tell(addr, update) => self.send_frames(addr, &[Frame::Members(vec![update])]),
                 Output::Notice(addr, key, epoch) => self.send_frames(addr, &[Frame::DownNotice(key, epoch)]),
                 Output::News(update) => self.spread.member(update, from, now),
+                Output::Accused(accusation) => self.spread.accusation(accusation, from, now),
+                Output::Absolved(subject, accusers) => self.spread.absolve(subject, &accusers),
+                Output::Nack(addr, nack) => self.send_frames(addr, &[Frame::Nack(nack)]),
                 Output::Changed(key) => self.member_changed(key),
                 Output::Removed(key, addr) => {
                     self.member_removed(key);
@@ -528,6 +542,7 @@ impl Agent {
         datagram.push(&Frame::Swim(frame));
         if let Some(update) = self.swim.peers().as_update(receiver)
             && update.state == Liveness::Suspect
+            && self.config.tells_suspects()
         {
             datagram.push(&Frame::Members(vec![update]));
         }

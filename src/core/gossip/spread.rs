@@ -2,14 +2,15 @@
 //!
 //! A rumour goes to a few random members at once and again in widening intervals until its budget
 //! of sends is used up (Karp et al. 2000; the budget is SWIM's lambda log n). Membership and
-//! catalog have queues and shares of their own, so that a storm in one cannot starve the other.
+//! catalog have queues and shares of their own, so that a storm in one cannot starve the other;
+//! accusations have a queue of their own and at most half of membership's share.
 
 use super::queue::Queue;
 use crate::core::Outgoing;
 use crate::core::config::Config;
 use crate::core::swim::Peers;
 use crate::model::{EntryKey, Instant, NodeKey};
-use crate::wire::frame::{Body, Head, MemberUpdate, Record};
+use crate::wire::frame::{Accusation, Body, Head, MemberUpdate, Record};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame, codec};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -41,6 +42,8 @@ pub(crate) enum Payload {
 
 pub(crate) struct Spread {
     members: Queue<NodeKey, MemberUpdate>,
+    /// By subject and accuser.
+    accusations: Queue<(NodeKey, NodeKey), Accusation>,
     catalog: Queue<About, Payload>,
     config: Config,
     cluster: ClusterHash,
@@ -59,6 +62,7 @@ impl Spread {
         let phase = config.gossip_tick().map_or(Duration::ZERO, |tick| tick.mul_f64(rng.random::<f64>()));
         Self {
             members: Queue::new(config.max_rumours.min(config.max_members)),
+            accusations: Queue::new(config.max_rumours.min(config.max_members)),
             catalog: Queue::new(config.max_rumours),
             tokens: config.gossip_bytes_per_s_max as f64,
             config,
@@ -73,23 +77,24 @@ impl Spread {
     // ---- getters
 
     pub(crate) fn waiting(&self) -> usize {
-        self.members.len() + self.catalog.len()
+        self.members.len() + self.accusations.len() + self.catalog.len()
     }
 
     pub(crate) fn queued(&self) -> u64 {
-        self.members.queued + self.catalog.queued
+        self.members.queued + self.accusations.queued + self.catalog.queued
     }
 
     pub(crate) fn sent(&self) -> u64 {
-        self.members.sent + self.catalog.sent
+        self.members.sent + self.accusations.sent + self.catalog.sent
     }
 
     pub(crate) fn shed(&self) -> u64 {
-        self.members.shed + self.catalog.shed
+        self.members.shed + self.accusations.shed + self.catalog.shed
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let due = [self.members.next_due(), self.catalog.next_due()].into_iter().flatten().min()?;
+        let queues = [self.members.next_due(), self.accusations.next_due(), self.catalog.next_due()];
+        let due = queues.into_iter().flatten().min()?;
         let at = due.max(self.flush_at);
         Some(self.config.gossip_tick().map_or(at, |tick| self.tick_after(at, tick)))
     }
@@ -105,6 +110,18 @@ impl Spread {
     pub(crate) fn member(&mut self, u: MemberUpdate, from: Option<NodeKey>, now: Instant) {
         let bytes = codec::encode(&u).len();
         self.members.push(u.key, u, bytes, from, now);
+    }
+
+    pub(crate) fn accusation(&mut self, a: Accusation, from: Option<NodeKey>, now: Instant) {
+        let bytes = codec::encode(&a).len();
+        self.accusations.push((a.subject, a.accuser), a, bytes, from, now);
+    }
+
+    /// The suspicion of `subject` is over.
+    pub(crate) fn absolve(&mut self, subject: NodeKey, accusers: &[NodeKey]) {
+        for accuser in accusers {
+            self.accusations.remove(&(subject, *accuser));
+        }
     }
 
     pub(crate) fn head(&mut self, head: Head, from: Option<NodeKey>, now: Instant) {
@@ -129,6 +146,7 @@ impl Spread {
 
     pub(crate) fn forget_all(&mut self) {
         self.members.clear();
+        self.accusations.clear();
         self.catalog.clear();
     }
 
@@ -137,8 +155,13 @@ impl Spread {
     /// Fills the spare room of a datagram to `to`.
     pub(crate) fn fill(&mut self, datagram: &mut DatagramBuilder, to: NodeKey, live: usize) {
         let budget = self.config.transmissions(live + 1);
-        let room = datagram.room();
-        let members = self.members.fitting((room / 2).saturating_sub(LIST_BYTES), to);
+        let share = datagram.room() / 2;
+        let accusations = self.accusations.fitting((share / 2).saturating_sub(LIST_BYTES), to);
+        let taken = self.push_accusations(datagram, &accusations);
+        for key in &accusations {
+            self.accusations.sent(key, 1, budget);
+        }
+        let members = self.members.fitting((share - taken).saturating_sub(LIST_BYTES), to);
         self.push_members(datagram, &members);
         for key in &members {
             self.members.sent(key, 1, budget);
@@ -156,6 +179,17 @@ impl Spread {
             let fits = datagram.push(&Frame::Members(list));
             debug_assert!(fits, "rumours are chosen by their encoded size");
         }
+    }
+
+    /// Adds these; says how many bytes they took.
+    fn push_accusations(&self, datagram: &mut DatagramBuilder, keys: &[(NodeKey, NodeKey)]) -> usize {
+        let list: Vec<Accusation> = keys.iter().filter_map(|k| self.accusations.value(k)).copied().collect();
+        let room = datagram.room();
+        if !list.is_empty() {
+            let fits = datagram.push(&Frame::Accusations(list));
+            debug_assert!(fits, "rumours are chosen by their encoded size");
+        }
+        room - datagram.room()
     }
 
     fn push_catalog(&self, datagram: &mut DatagramBuilder, keys: &[About]) {
@@ -198,16 +232,21 @@ impl Spread {
         let tick = self.config.gossip_tick();
         let targets = self.targets(peers);
         let members = self.members.due(now, DUE_MAX);
+        let accusations = self.accusations.due(now, DUE_MAX);
         let entries = self.catalog.due(now, DUE_MAX);
-        let (mut members, mut entries) = (members.as_slice(), entries.as_slice());
-        while (!members.is_empty() || !entries.is_empty()) && self.tokens > 0.0 {
+        let (mut members, mut accusations, mut entries) =
+            (members.as_slice(), accusations.as_slice(), entries.as_slice());
+        while (!members.is_empty() || !accusations.is_empty() || !entries.is_empty()) && self.tokens > 0.0 {
             let mut sample = DatagramBuilder::new(self.cluster, self.config.max_datagram_bytes);
             // Membership first, but when both wait each gets half.
             let share = if entries.is_empty() { sample.room() } else { sample.room() / 2 };
-            let some_members = self.take_members(&mut members, share.saturating_sub(LIST_BYTES));
+            let some_accusations =
+                take(&self.accusations, &mut accusations, (share / 2).saturating_sub(LIST_BYTES));
+            let taken = self.push_accusations(&mut sample, &some_accusations);
+            let some_members = take(&self.members, &mut members, (share - taken).saturating_sub(LIST_BYTES));
             self.push_members(&mut sample, &some_members);
             let room = sample.room().saturating_sub(3 * LIST_BYTES);
-            let some_entries = self.take_entries(&mut entries, room);
+            let some_entries = take(&self.catalog, &mut entries, room);
             self.push_catalog(&mut sample, &some_entries);
             if sample.is_empty() {
                 break;
@@ -222,39 +261,15 @@ impl Spread {
                 self.members.next_round(key, now, tick);
                 self.members.sent(key, times, budget);
             }
+            for key in &some_accusations {
+                self.accusations.next_round(key, now, tick);
+                self.accusations.sent(key, times, budget);
+            }
             for key in &some_entries {
                 self.catalog.next_round(key, now, tick);
                 self.catalog.sent(key, times, budget);
             }
         }
-    }
-
-    fn take_members(&self, due: &mut &[NodeKey], mut room: usize) -> Vec<NodeKey> {
-        let mut taken = Vec::new();
-        while let Some((key, rest)) = due.split_first() {
-            let bytes = self.members.bytes_of(key).unwrap_or(0);
-            if bytes > room {
-                break;
-            }
-            room -= bytes;
-            taken.push(*key);
-            *due = rest;
-        }
-        taken
-    }
-
-    fn take_entries(&self, due: &mut &[About], mut room: usize) -> Vec<About> {
-        let mut taken = Vec::new();
-        while let Some((key, rest)) = due.split_first() {
-            let bytes = self.catalog.bytes_of(key).unwrap_or(0);
-            if bytes > room {
-                break;
-            }
-            room -= bytes;
-            taken.push(key.clone());
-            *due = rest;
-        }
-        taken
     }
 
     fn targets(&mut self, peers: &Peers) -> Vec<(NodeKey, std::net::SocketAddr)> {
@@ -274,5 +289,81 @@ impl Spread {
         let gained = now.since(self.refilled_at).as_secs_f64() * rate;
         self.tokens = (self.tokens + gained).min(rate);
         self.refilled_at = now;
+    }
+}
+
+/// The first of `due` that fit into `room` bytes together; they are not due any more.
+fn take<K: Ord + Clone, V: Clone>(queue: &Queue<K, V>, due: &mut &[K], mut room: usize) -> Vec<K> {
+    let mut taken = Vec::new();
+    while let Some((key, rest)) = due.split_first() {
+        let bytes = queue.bytes_of(key).unwrap_or(0);
+        if bytes > room {
+            break;
+        }
+        room -= bytes;
+        taken.push(key.clone());
+        *due = rest;
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::config::Settings;
+    use crate::model::Generation;
+    use crate::wire::datagram::open;
+    use crate::wire::frame::{Epoch, Liveness};
+
+    const TO: NodeKey = NodeKey(7);
+
+    fn spread(settings: Settings) -> Spread {
+        let config = Config::new(settings).expect("valid");
+        Spread::new(config, ClusterHash::of("test"), 1, Instant::START)
+    }
+
+    fn accusation(subject: u64, accuser: u64) -> Accusation {
+        let (subject, accuser) = (NodeKey(subject), NodeKey(accuser));
+        Accusation { subject, epoch: Epoch::first_of(Generation(1)), incarnation: 0, accuser }
+    }
+
+    fn filled(s: &mut Spread) -> Vec<Frame> {
+        let mut datagram = DatagramBuilder::new(ClusterHash::of("test"), 1_400);
+        s.fill(&mut datagram, TO, 10);
+        let bytes = datagram.finish();
+        let frames = open(&bytes, ClusterHash::of("test"), 1_400).expect("opens");
+        frames.map(|f| f.expect("decodes")).collect()
+    }
+
+    #[test]
+    fn each_accuser_travels_until_the_suspicion_is_over() {
+        let mut s = spread(Settings::lan());
+        s.accusation(accusation(1, 2), None, Instant::START);
+        s.accusation(accusation(1, 3), None, Instant::START);
+        s.accusation(accusation(4, 3), None, Instant::START);
+        s.accusation(accusation(4, 5), Some(TO), Instant::START);
+        let list = vec![accusation(4, 3), accusation(1, 3), accusation(1, 2)];
+        assert_eq!(filled(&mut s), [Frame::Accusations(list)], "who told it is not told it");
+        s.absolve(NodeKey(1), &[NodeKey(2), NodeKey(3), NodeKey(9)]);
+        assert_eq!(filled(&mut s), [Frame::Accusations(vec![accusation(4, 3)])]);
+        assert_eq!(s.waiting(), 2);
+    }
+
+    #[test]
+    fn a_storm_of_accusations_leaves_room_for_members_and_is_bounded() {
+        let mut s = spread(Settings { max_rumours: 100, ..Settings::lan() });
+        for accuser in 0..1_000 {
+            s.accusation(accusation(1, accuser), None, Instant::START);
+        }
+        assert_eq!((s.waiting(), s.shed()), (100, 900));
+        let addr = std::net::SocketAddr::from(([10, 0, 0, 1], 1));
+        let (epoch, state) = (Epoch::first_of(Generation(1)), Liveness::Alive);
+        let update = MemberUpdate { key: NodeKey(1), epoch, incarnation: 1, state, addr };
+        s.member(update, None, Instant::START);
+        let frames = filled(&mut s);
+        assert!(
+            matches!(&frames[..], [Frame::Accusations(_), Frame::Members(m)] if *m == [update]),
+            "{frames:?}"
+        );
     }
 }

@@ -7,13 +7,19 @@
 //!
 //! Follows Das, Gupta, Motivala: "SWIM" (DSN 2002).
 
+mod accuse;
+mod health;
+mod hearsay;
 mod identity;
+mod nack;
 mod peers;
 mod probe;
 mod stock;
+mod suspicion;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod translate;
 mod world;
 
 use peers::News;
@@ -22,9 +28,12 @@ pub use stock::{StockFoca, StockLife};
 
 use crate::core::config::Config;
 use crate::model::{Generation, Incarnation, Instant, NodeKey};
-use crate::wire::frame::{Epoch, Liveness, MemberUpdate, SwimFrame, SwimMessage, Third};
-use foca::{Foca, Header, Member, Message, NoCustomBroadcast, State, Timer};
+use crate::wire::frame::{Accusation, Epoch, Liveness, MemberUpdate, Nack, SwimFrame, SwimMessage};
+use foca::{Foca, Header, Member, NoCustomBroadcast, State, Timer};
+use health::Health;
+use hearsay::Verification;
 use identity::{Adapter, Life};
+use nack::{Asked, Nacks};
 use probe::ProbeWatch;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -33,6 +42,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+use suspicion::Suspicions;
 use world::World;
 
 /// Room for the largest internal message, which holds no members.
@@ -58,6 +68,12 @@ pub(crate) enum Output {
     Notice(SocketAddr, NodeKey, Epoch),
     /// Spread this.
     News(MemberUpdate),
+    /// Spread this.
+    Accused(Accusation),
+    /// The suspicion of this member, raised by these, is over: nobody needs to hear of it.
+    Absolved(NodeKey, Vec<NodeKey>),
+    /// Tell an address that the member it asked about is silent.
+    Nack(SocketAddr, Nack),
     /// A member is not what it was.
     Changed(NodeKey),
     /// A member was forgotten; one that had failed may be back some day, at this address.
@@ -80,14 +96,11 @@ pub(crate) struct Counters {
     pub(crate) renewals: u64,
     pub(crate) members_refused: u64,
     pub(crate) watchdog: u64,
-}
-
-/// A second-hand `Down` that waits for the member's own word.
-#[derive(Debug, Clone, Copy)]
-struct Verification {
-    epoch: Epoch,
-    incarnation: Incarnation,
-    due: Instant,
+    pub(crate) accusations_refused: u64,
+    pub(crate) nacks_refused: u64,
+    pub(crate) nacks_shed: u64,
+    pub(crate) nacks_missed: u64,
+    pub(crate) health_score: u32,
 }
 
 pub(crate) struct Swim {
@@ -100,6 +113,9 @@ pub(crate) struct Swim {
     incarnation: Incarnation,
     addr: SocketAddr,
     probe: Option<ProbeWatch>,
+    asked: Option<Asked>,
+    nacks: Nacks,
+    suspicions: Suspicions,
     verifications: BTreeMap<NodeKey, Verification>,
     /// Where members heard of in the present input receive; foca does not carry addresses.
     heard_at: BTreeMap<NodeKey, SocketAddr>,
@@ -157,13 +173,16 @@ impl Swim {
         Self {
             foca,
             updates,
-            world: World::new(now),
+            world: World::new(Health::new(config.health_max()), now),
             peers: Peers::default(),
             config,
             life,
             incarnation: 0,
             addr,
             probe: None,
+            asked: None,
+            nacks: Nacks::default(),
+            suspicions: Suspicions::default(),
             verifications: BTreeMap::new(),
             heard_at: BTreeMap::new(),
             watchdog_at,
@@ -183,7 +202,13 @@ impl Swim {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        Counters { probes_failed: self.world.failed_probes, ..self.counters }
+        Counters {
+            probes_failed: self.world.failed_probes,
+            nacks_missed: self.world.nacks_missed,
+            nacks_shed: self.nacks.shed,
+            health_score: self.world.health.score(),
+            ..self.counters
+        }
     }
 
     /// This node as others should know it.
@@ -205,7 +230,9 @@ impl Swim {
         let verify = self.verifications.values().map(|v| (v.due, "verify")).min();
         let resend = self.probe.as_ref().and_then(ProbeWatch::due).map(|at| (at, "probe again"));
         let watchdog = (!self.peers.live().is_empty()).then_some((self.watchdog_at, "watchdog"));
-        [self.world.timers.next(), verify, resend, watchdog].into_iter().flatten().min()
+        let suspicion = self.suspicions.next().map(|at| (at, "suspicion"));
+        let nack = self.nacks.next().map(|at| (at, "nack"));
+        [self.world.timers.next(), suspicion, nack, verify, resend, watchdog].into_iter().flatten().min()
     }
 
     // ---- the world tells us
@@ -249,6 +276,7 @@ impl Swim {
         let _ = self.with_foca(now, |foca, world| foca.handle_data(&internal, world));
         if self.peers.get(frame.from).is_some_and(|p| p.state.is_live() && p.epoch == frame.from_epoch) {
             self.handle_updates_where(updates, now, |u| u.key != own);
+            self.note_help(frame, sender_addr, now);
         }
     }
 
@@ -281,6 +309,7 @@ impl Swim {
         match self.peers.compare(u) {
             News::Known => {}
             News::Contradicts => self.notice(u.key, u.addr, u.epoch, now),
+            News::Newer if self.is_refuted_down(u) => {}
             News::Newer if self.is_second_hand_down(u) => self.verify(u, now),
             News::Newer => {
                 if self.has_room_for(u.key, now) {
@@ -303,19 +332,21 @@ impl Swim {
         while let Some(timer) = self.world.timers.pop(now) {
             self.handle_timer(timer, now);
         }
-        let due: Vec<(NodeKey, Verification)> =
-            self.verifications.iter().filter(|(_, v)| v.due <= now).map(|(k, v)| (*k, *v)).collect();
-        for (key, v) in due {
-            self.verifications.remove(&key);
-            self.conclude(key, v, now);
-        }
+        self.run_suspicions(now);
+        self.run_nacks(now);
+        self.run_verifications(now);
         self.probe_again(now);
         self.check_watchdog(now);
     }
 
     /// Moves every deadline by a time in which this agent did not run: others could not answer it.
     pub(crate) fn postpone(&mut self, stall: Duration) {
+        if !self.config.forgives_stalls() {
+            return;
+        }
         self.world.timers.postpone(stall);
+        self.suspicions.postpone(stall);
+        self.nacks.postpone(stall);
         for v in self.verifications.values_mut() {
             v.due += stall;
         }
@@ -407,6 +438,7 @@ impl Swim {
                 Liveness::Down | Liveness::Left => true,
             };
             if relevant {
+                self.world.health.worse(1);
                 let member = to_foca(u);
                 let _ =
                     self.with_foca(now, |foca, world| foca.apply_many(std::iter::once(member), true, world));
@@ -418,41 +450,6 @@ impl Swim {
             self.output.push_back(Output::Rival(u.addr, u.epoch));
         } else if u.epoch > self.life.epoch {
             self.output.push_back(Output::Remembered(u.epoch));
-        }
-    }
-
-    /// A `Down` from others about a member that is live here in that very life.
-    fn is_second_hand_down(&self, u: &MemberUpdate) -> bool {
-        u.state == Liveness::Down
-            && self.config.is_complete()
-            && self.peers.get(u.key).is_some_and(|p| p.epoch == u.epoch && p.state.is_live())
-    }
-
-    /// Foca's `Down` is final, so one that others report is first held against the member itself:
-    /// it is suspected (if it is not yet), told, and given one probe timeout to take a new life.
-    fn verify(&mut self, u: &MemberUpdate, now: Instant) {
-        let Some(peer) = self.peers.get(u.key) else { return };
-        let patience = self.config.probe_timeout;
-        let (incarnation, addr, since) = (peer.incarnation, peer.addr, peer.since);
-        if peer.state == Liveness::Suspect && now.since(since) >= patience {
-            self.apply(u, true, now);
-            return;
-        }
-        let fresh = peer.state == Liveness::Alive;
-        if fresh {
-            let suspect = MemberUpdate { state: Liveness::Suspect, incarnation, addr, ..*u };
-            self.apply(&suspect, false, now);
-        }
-        let due = if fresh { now } else { since } + patience;
-        self.verifications.entry(u.key).or_insert(Verification { epoch: u.epoch, incarnation, due });
-        self.notice(u.key, addr, u.epoch, now);
-    }
-
-    fn conclude(&mut self, key: NodeKey, v: Verification, now: Instant) {
-        let Some(mut u) = self.peers.as_update(key) else { return };
-        if u.epoch == v.epoch && u.incarnation == v.incarnation && u.state == Liveness::Suspect {
-            u.state = Liveness::Down;
-            self.apply(&u, true, now);
         }
     }
 
@@ -511,7 +508,10 @@ impl Swim {
                 let failed = self.peers.remove(life.key).filter(|p| p.state == Liveness::Down);
                 self.output.push_back(Output::Removed(life.key, failed.map(|p| p.addr)));
             }
-            Timer::ProbeRandomMember(_) => self.probe = None,
+            Timer::ProbeRandomMember(_) => {
+                self.probe = None;
+                self.world.nacks_missing = self.asked.as_ref().map_or(0, Asked::missing);
+            }
             Timer::SendIndirectProbe { .. }
             | Timer::PeriodicAnnounce(_)
             | Timer::PeriodicGossip(_)
@@ -543,7 +543,8 @@ impl Swim {
         f: impl FnOnce(&mut Foca<Life, Adapter, SmallRng, NoCustomBroadcast>, &mut World) -> R,
     ) -> R {
         self.world.now = now;
-        self.world.suspicion_timeout = self.config.suspicion_timeout(self.peers.live().len() + 1);
+        self.world.suspicion_timeout = (!self.config.times_suspicions())
+            .then(|| self.config.suspicion_timeout(self.peers.live().len() + 1));
         let result = f(&mut self.foca, &mut self.world);
         self.absorb(now);
         result
@@ -574,7 +575,17 @@ impl Swim {
                 addr,
             };
             self.accepted(u, now);
-            self.output.push_back(Output::News(u));
+            if u.state == Liveness::Suspect {
+                self.spread_suspicion(u, now);
+            } else {
+                self.output.push_back(Output::News(u));
+            }
+        }
+        if let (Some(life), Some(asked)) = (self.world.unanswered.take(), &self.asked)
+            && asked.is_about(life.key, life.epoch)
+        {
+            // A second opinion on who was suspect already.
+            self.accuse(life, asked.incarnation, now);
         }
         for header in std::mem::take(&mut self.world.sends) {
             self.send(&header, now);
@@ -598,6 +609,7 @@ impl Swim {
             self.verifications.remove(&u.key);
         }
         self.peers.put(&u, now);
+        self.time_suspicion(&u, now);
         self.output.push_back(Output::Changed(u.key));
     }
 
@@ -607,6 +619,7 @@ impl Swim {
         self.life = life;
         self.incarnation = 0;
         self.probe = None;
+        self.asked = None;
         self.counters.renewals += 1;
         self.output.push_back(Output::Renewed(life.epoch));
         self.output.push_back(Output::News(self.own_update()));
@@ -633,6 +646,7 @@ impl Swim {
             from_addr: Some(self.addr),
             message,
         };
+        self.note_asked(&frame);
         if let SwimMessage::Ping(number) = message {
             self.counters.probes_sent += 1;
             self.probe = Some(ProbeWatch::new(
@@ -646,57 +660,5 @@ impl Swim {
             ));
         }
         self.output.push_back(Output::Send(addr, frame));
-    }
-
-    fn third(&self, life: Life) -> Option<Third> {
-        let addr =
-            self.heard_at.get(&life.key).copied().or_else(|| self.peers.get(life.key).map(|p| p.addr))?;
-        Some(Third { key: life.key, epoch: life.epoch, addr })
-    }
-
-    fn to_message(&self, message: &Message<Life>) -> Option<SwimMessage> {
-        Some(match message {
-            Message::Ping(n) => SwimMessage::Ping(*n),
-            Message::Ack(n) => SwimMessage::Ack(*n),
-            Message::PingReq { target, probe_number } => {
-                SwimMessage::PingRequest(self.third(*target)?, *probe_number)
-            }
-            Message::IndirectPing { origin, probe_number } => {
-                SwimMessage::IndirectPing(self.third(*origin)?, *probe_number)
-            }
-            Message::IndirectAck { target, probe_number } => {
-                SwimMessage::IndirectAck(self.third(*target)?, *probe_number)
-            }
-            Message::ForwardedAck { origin, probe_number } => {
-                SwimMessage::ForwardedAck(self.third(*origin)?, *probe_number)
-            }
-            Message::Gossip => SwimMessage::Gossip,
-            Message::TurnUndead => SwimMessage::TurnUndead,
-            // Joining is ours: foca's announcements, feeds and broadcasts are not used.
-            Message::Announce | Message::Feed | Message::Broadcast => return None,
-        })
-    }
-
-    fn header_of(&mut self, frame: &SwimFrame) -> Header<Life> {
-        let mut life = |third: &Third| {
-            self.heard_at.insert(third.key, third.addr);
-            Life { key: third.key, epoch: third.epoch }
-        };
-        let message = match &frame.message {
-            SwimMessage::Ping(n) => Message::Ping(*n),
-            SwimMessage::Ack(n) => Message::Ack(*n),
-            SwimMessage::PingRequest(t, n) => Message::PingReq { target: life(t), probe_number: *n },
-            SwimMessage::IndirectPing(t, n) => Message::IndirectPing { origin: life(t), probe_number: *n },
-            SwimMessage::IndirectAck(t, n) => Message::IndirectAck { target: life(t), probe_number: *n },
-            SwimMessage::ForwardedAck(t, n) => Message::ForwardedAck { origin: life(t), probe_number: *n },
-            SwimMessage::Gossip => Message::Gossip,
-            SwimMessage::TurnUndead => Message::TurnUndead,
-        };
-        Header {
-            src: Life { key: frame.from, epoch: frame.from_epoch },
-            src_incarnation: frame.from_incarnation,
-            dst: Life { key: frame.to, epoch: frame.to_epoch },
-            message,
-        }
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct ProbeWatch {
     step: Duration,
     next_at: Option<Instant>,
     sent_again: bool,
+    answered: bool,
 }
 
 impl ProbeWatch {
@@ -42,6 +43,7 @@ impl ProbeWatch {
             step,
             next_at: repeat.then_some(now + step),
             sent_again: false,
+            answered: false,
         }
     }
 
@@ -95,6 +97,9 @@ impl Swim {
             return;
         }
         probe.next_at = None;
+        if !std::mem::replace(&mut probe.answered, true) {
+            self.world.health.better();
+        }
         // An answer after a second ping may belong to either (Karn, Partridge 1987).
         let direct = matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again;
         let sample = now.since(probe.sent_at);

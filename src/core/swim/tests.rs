@@ -1,6 +1,8 @@
 //! What foca was measured to do wrong, or not at all, and what this room makes of it. A new version
 //! of foca may change any of it.
 
+mod lifeguard;
+
 use super::*;
 use crate::core::Settings;
 

@@ -1,5 +1,6 @@
 //! Foca's view of the outside: what it wants to send, to be told later, and to have known.
 
+use super::health::Health;
 use super::identity::{Life, get_header};
 use super::timers::Timers;
 use crate::model::Instant;
@@ -10,22 +11,33 @@ use std::time::Duration;
 pub(super) struct World {
     pub(super) timers: Timers,
     pub(super) now: Instant,
-    /// How long a suspect has to refute, at the present size of the cluster.
-    pub(super) suspicion_timeout: Duration,
+    /// How long a suspect has to refute, at the present size of the cluster; `None` where foca does
+    /// not time that.
+    pub(super) suspicion_timeout: Option<Duration>,
+    pub(super) health: Health,
+    /// Helpers of the probe under way that have sent no nack.
+    pub(super) nacks_missing: u32,
     pub(super) sends: Vec<Header<Life>>,
     pub(super) renewed: Option<Life>,
+    /// Whose probe has just ended without an answer.
+    pub(super) unanswered: Option<Life>,
     pub(super) failed_probes: u64,
+    pub(super) nacks_missed: u64,
 }
 
 impl World {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(health: Health, now: Instant) -> Self {
         Self {
             timers: Timers::default(),
             now,
-            suspicion_timeout: Duration::ZERO,
+            suspicion_timeout: None,
+            health,
+            nacks_missing: 0,
             sends: Vec::new(),
             renewed: None,
+            unanswered: None,
             failed_probes: 0,
+            nacks_missed: 0,
         }
     }
 }
@@ -34,7 +46,13 @@ impl Runtime<Life> for World {
     fn notify(&mut self, notification: Notification<'_, Life>) {
         match notification {
             Notification::Rejoin(life) => self.renewed = Some(*life),
-            Notification::ProbeFailed(..) => self.failed_probes += 1,
+            // Before foca asks for the next probe's timers, which are stretched by it.
+            Notification::ProbeFailed(_, life) => {
+                self.unanswered = Some(*life);
+                self.failed_probes += 1;
+                self.nacks_missed += u64::from(self.nacks_missing);
+                self.health.worse(1 + self.nacks_missing);
+            }
             // Ups and downs are read off the updates, and what is sent off `send_to`.
             Notification::MemberUp(_)
             | Notification::MemberDown(_)
@@ -55,10 +73,12 @@ impl Runtime<Life> for World {
 
     fn submit_after(&mut self, timer: Timer<Life>, after: Duration) {
         let after = match timer {
-            Timer::ChangeSuspectToDown { .. } => self.suspicion_timeout,
-            Timer::ProbeRandomMember(_)
-            | Timer::SendIndirectProbe { .. }
-            | Timer::PeriodicAnnounce(_)
+            Timer::ChangeSuspectToDown { .. } => match self.suspicion_timeout {
+                Some(timeout) => timeout,
+                None => return,
+            },
+            Timer::ProbeRandomMember(_) | Timer::SendIndirectProbe { .. } => self.health.stretch(after),
+            Timer::PeriodicAnnounce(_)
             | Timer::PeriodicAnnounceDown(_)
             | Timer::PeriodicGossip(_)
             | Timer::RemoveDown(_) => after,
