@@ -117,7 +117,7 @@ fn churn_of_members_and_of_services_do_not_starve_each_other() {
         world.run_for(secs(25));
         world.reset_metrics();
         for kind in [LoadKind::Register, LoadKind::Flap, LoadKind::Change] {
-            world.load(Load { hosts: hosts[6..].to_vec(), kind, every: ms(25), lasts: secs(66) });
+            world.load(Load { hosts: hosts[6..].to_vec(), kind, every: ms(25), lasts: secs(66), at_once: 1 });
         }
         for round in 0..6 {
             world.crash(hosts[round]);
