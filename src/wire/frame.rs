@@ -122,7 +122,7 @@ pub enum SwimMessage {
     TurnUndead,
 }
 
-/// A suspicion with the name of who raised it (Dadgar et al. 2018, section IV-B).
+/// A suspicion with the name of who raised it (Dadgar et al. 2018, "LHA Suspicion").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accusation {
     /// Who is suspected.
@@ -136,7 +136,7 @@ pub struct Accusation {
 }
 
 /// Says to a member that asked for help with a probe: I am here, but your target is silent so far
-/// (Dadgar et al. 2018, section IV-A).
+/// (Dadgar et al. 2018, "LHA Probe").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nack {
     /// Who was asked.

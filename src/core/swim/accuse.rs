@@ -2,7 +2,7 @@
 //!
 //! Decides what an accusation makes of a member here: a suspicion, a confirmation of one, or
 //! nothing. Where accusers are named, suspicions travel in no other way, so that whoever hears of
-//! one can tell a repetition from a second opinion (Dadgar et al. 2018, section IV-B).
+//! one can tell a repetition from a second opinion (Dadgar et al. 2018, "LHA Suspicion").
 
 use super::identity::Life;
 use super::{Output, Swim};

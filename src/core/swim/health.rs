@@ -4,7 +4,7 @@
 //! were sure to give is more likely slow itself than surrounded by the dead; it waits longer before
 //! it accuses anybody. Decides nothing about others.
 //!
-//! Follows Dadgar, Phillips, Currey: "Lifeguard" (DSN-W 2018), section IV-A.
+//! Follows Dadgar, Phillips, Currey: "Lifeguard" (DSN-W 2018), the "LHA Probe".
 
 use std::time::Duration;
 

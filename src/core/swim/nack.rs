@@ -2,7 +2,7 @@
 //!
 //! Owns, for the probe under way, which of the members that were asked for help have not been heard
 //! from, and, for the requests of others, when to say that the target is silent. A helper that is
-//! not heard at all speaks against the asker's own health (Dadgar et al. 2018, section IV-A).
+//! not heard at all speaks against the asker's own health (Dadgar et al. 2018, "LHA Probe").
 //! Decides nothing about the target.
 
 use super::{Output, Swim};

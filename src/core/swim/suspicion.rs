@@ -3,7 +3,7 @@
 //! Owns one deadline for each member that is suspect here, raised by an own probe or by hearsay
 //! (Das et al. 2002, section 4.2), and the names of its accusers. With accusers named, a suspicion
 //! begins with the longest patience and each independent confirmation shortens it (Dadgar et al.
-//! 2018, section IV-B): a lone accuser may itself be slow. Never decides what is said of a member;
+//! 2018, "LHA Suspicion"): a lone accuser may itself be slow. Never decides what is said of a member;
 //! it only says whose time is up. At most one suspicion a member, each with a few names.
 
 use super::Swim;
