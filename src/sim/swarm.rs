@@ -64,7 +64,10 @@ pub fn swarm(name: &str, seed: u64) -> Scenario {
     scenario =
         scenario.at(FAULTS_LAST, Action::Heal).at(FAULTS_LAST, Action::SetConditions(Conditions::default()));
     for host in (0..count).map(HostId) {
-        scenario = scenario.at(FAULTS_LAST, Action::Resume(host));
+        for ended in [Action::Resume(host), Action::Unblock(host), Action::Feed(host)] {
+            scenario = scenario.at(FAULTS_LAST, ended);
+        }
+        scenario = scenario.at(FAULTS_LAST, Action::SlowCpu(host, Duration::ZERO));
         // Somebody may stay dead, as in life; the first stays to be found by the others.
         if host == HostId(0) || faults.random_bool(0.8) {
             scenario = scenario.at(FAULTS_LAST, Action::Start(host));
@@ -99,7 +102,9 @@ fn draw_conditions(rng: &mut SmallRng) -> Conditions {
 fn draw_fault(scenario: Scenario, rng: &mut SmallRng, count: usize, number: usize) -> Scenario {
     let host = HostId(rng.random_range(0..count));
     let from = millis(rng, 0..70_000);
-    let until = from + millis(rng, 10..20_000);
+    // Some faults last until everything ends at once.
+    let (lasts, to_the_end) = (millis(rng, 10..20_000), rng.random_bool(0.3));
+    let until = if to_the_end { FAULTS_LAST } else { from + lasts };
     let some: Vec<HostId> = (0..count).map(HostId).filter(|_| rng.random_bool(0.4)).collect();
     let others: Vec<HostId> = (0..count).map(HostId).filter(|h| !some.contains(h)).collect();
     let label = format!("fault {number}");
@@ -109,7 +114,7 @@ fn draw_fault(scenario: Scenario, rng: &mut SmallRng, count: usize, number: usiz
             .at(from, Action::Impair { label: label.clone(), links, impairment })
             .at(until, Action::Lift(label))
     };
-    match rng.random_range(0..12) {
+    match rng.random_range(0..15) {
         0 | 1 => scenario.at(from, Action::Crash(host)).at(until, Action::Start(host)),
         2 => scenario.at(from, Action::Crash(host)),
         3 => scenario
@@ -132,6 +137,15 @@ fn draw_fault(scenario: Scenario, rng: &mut SmallRng, count: usize, number: usiz
         8 => impair(scenario, Links::Between(vec![some]), Impairment::CUT),
         9 => impair(scenario, Links::OneWay(some, others), Impairment::CUT),
         10 => impair(scenario, Links::Into(vec![host]), Impairment::loss(rng.random())),
-        _ => impair(scenario, Links::OutOf(vec![host]), Impairment::loss(rng.random())),
+        11 => impair(scenario, Links::OutOf(vec![host]), Impairment::loss(rng.random())),
+        12 => scenario.at(from, Action::Block(host)).at(until, Action::Unblock(host)),
+        13 => {
+            let (share, slice) = (rng.random_range(0.01..0.5), millis(rng, 1..100));
+            scenario.at(from, Action::Starve { host, share, slice }).at(until, Action::Feed(host))
+        }
+        _ => {
+            let cost = Duration::from_micros(rng.random_range(10..50_000));
+            scenario.at(from, Action::SlowCpu(host, cost)).at(until, Action::SlowCpu(host, Duration::ZERO))
+        }
     }
 }

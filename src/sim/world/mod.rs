@@ -369,7 +369,7 @@ impl World {
                 definition: Box::new(definition),
                 replace_existing_checks: true,
             };
-            self.command(host, &command).expect("the services of a node's spec can be registered");
+            self.carry_out(host, &command).expect("the services of a node's spec can be registered");
         }
     }
 
@@ -502,6 +502,10 @@ impl World {
         if self.engine.host(host).is_frozen() {
             return Err(LocalError::Leaving);
         }
+        self.carry_out(host, command)
+    }
+
+    fn carry_out(&mut self, host: HostId, command: &LocalCommand) -> Result<(), LocalError> {
         let now = self.now();
         let durable = self.call(host, |agent, now| {
             let state = agent.check(agent.local(), command, now)?;
