@@ -119,10 +119,10 @@ fn churn_of_members_and_of_services_do_not_starve_each_other() {
         for kind in [LoadKind::Register, LoadKind::Flap, LoadKind::Change] {
             world.load(Load { hosts: hosts[6..].to_vec(), kind, every: ms(25), lasts: secs(66), at_once: 1 });
         }
-        for round in 0..6 {
-            world.crash(hosts[round]);
+        for host in &hosts[..6] {
+            world.crash(*host);
             world.run_for(secs(10));
-            world.start(hosts[round]);
+            world.start(*host);
             world.run_for(secs(1));
         }
         converge(&mut world, secs(10));
