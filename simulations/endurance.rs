@@ -20,7 +20,8 @@ fn nodes(usual: usize) -> usize {
         .map_or(usual, |n| n.parse().unwrap_or_else(|_| panic!("SIM_NODES={n}: want a number")))
 }
 
-/// A settled cluster with an instance on each node.
+/// A settled cluster with an instance on each node. Nobody has a join address: whoever was lost has
+/// to be found by what is remembered.
 fn large(
     name: &str,
     seed: u64,
@@ -29,7 +30,11 @@ fn large(
     conditions: Conditions,
 ) -> (World, Vec<HostId>) {
     let mut world = World::new(name, seed, conditions);
-    let spec = |spec: NodeSpec| NodeSpec { services: vec![service_without_check("s0", "s0")], ..spec };
+    let spec = |spec: NodeSpec| NodeSpec {
+        services: vec![service_without_check("s0", "s0")],
+        join: Vec::new(),
+        ..spec
+    };
     let hosts: Vec<HostId> = cluster(count, config).into_iter().map(|s| world.add_host(spec(s))).collect();
     world.settle(&hosts);
     (world, hosts)

@@ -210,3 +210,53 @@ impl Join {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(n: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], n))
+    }
+
+    fn asked(join: &mut Join, reached: u16, now: Instant) -> Vec<SocketAddr> {
+        let reached = |a: &SocketAddr| *a == addr(reached);
+        let steps = join.steps(&Config::default(), std::iter::empty(), &reached, false, now);
+        let to = steps.into_iter().filter_map(|step| match step {
+            Step::Request { to, .. } => Some(to),
+            Step::AskHolder(_) | Step::NameIsFree(_) => None,
+        });
+        to.collect()
+    }
+
+    #[test]
+    fn where_forgotten_members_were_is_tried_for_ever_unless_somebody_lives_there() {
+        let mut join = Join::new(1, Instant::START);
+        join.set_joined();
+        join.remember(addr(2));
+        join.remember(addr(3));
+        let mut tried = std::collections::BTreeSet::new();
+        for round in 0..50 {
+            let now = Instant::START + Duration::from_secs(10 * round);
+            tried.extend(asked(&mut join, 3, now));
+        }
+        assert_eq!(tried.into_iter().collect::<Vec<_>>(), [addr(2)]);
+        let later = Instant::START + Duration::from_secs(10_000);
+        assert_eq!(asked(&mut join, 3, later), [addr(2)]);
+    }
+
+    #[test]
+    fn of_too_many_forgotten_members_the_longest_forgotten_goes() {
+        let mut join = Join::new(1, Instant::START);
+        for n in 0..1_000 {
+            join.remember(addr(n));
+            join.remember(addr(n));
+        }
+        let kept: Vec<SocketAddr> = join.addresses().collect();
+        assert_eq!(kept.len(), REMEMBERED_MAX);
+        assert_eq!((kept.first(), kept.last()), (Some(&addr(936)), Some(&addr(999))));
+        join.add(addr(5), Instant::START);
+        join.remember(addr(5));
+        assert_eq!(join.addresses().filter(|a| *a == addr(5)).count(), 1);
+    }
+}

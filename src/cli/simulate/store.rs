@@ -121,6 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn figures_come_back_to_the_last_bit() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("runs.jsonl");
+        let figures: Vec<f64> =
+            (1..2_000).map(|n| f64::from(n) * 0.001_234_567_890_123_456_7 / 7.3).collect();
+        let (mut store, _) = Store::open::<Vec<f64>>(&path, false).expect("it opens");
+        store.append("a", &figures).expect("written");
+        drop(store);
+        let (_, found) = Store::open::<Vec<f64>>(&path, false).expect("it opens");
+        assert_eq!(found.get("a"), Some(&figures));
+    }
+
+    #[test]
     fn two_cannot_write_at_once() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("runs.jsonl");

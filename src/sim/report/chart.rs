@@ -63,21 +63,25 @@ pub(super) struct Strip {
     pub(super) cells: Vec<(f64, f64, Colour)>,
 }
 
+type Canvas<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+/// What `draw` draws, as SVG of that height.
+fn drawn(height: u32, draw: impl FnOnce(&Canvas<'_>) -> Result<(), Box<dyn std::error::Error>>) -> String {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        draw(&root).expect("drawing into a string cannot fail");
+    }
+    tidy(&svg)
+}
+
 impl Chart {
     /// The drawing as SVG.
     pub(super) fn draw(&self) -> String {
-        let mut svg = String::new();
-        {
-            let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-            self.draw_on(&root).expect("drawing into a string cannot fail");
-        }
-        tidy(&svg)
+        drawn(HEIGHT, |root| self.draw_on(root))
     }
 
-    fn draw_on(
-        &self,
-        root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    ) -> Result<(), Box<dyn std::error::Error>> {
+    fn draw_on(&self, root: &Canvas<'_>) -> Result<(), Box<dyn std::error::Error>> {
         let (x, y) = (&self.x, &self.y);
         title(root, &y.label)?;
         let mut chart = ChartBuilder::on(root)
@@ -125,18 +129,10 @@ impl Strips {
         let count = u32::try_from(self.rows.len()).unwrap_or(u32::MAX).max(1);
         let row_height = (STRIPS_HEIGHT / count).clamp(ROW_HEIGHT_MIN, ROW_HEIGHT_MAX);
         let height = count.saturating_mul(row_height).saturating_add(TOP + BOTTOM);
-        let mut svg = String::new();
-        {
-            let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
-            self.draw_on(&root).expect("drawing into a string cannot fail");
-        }
-        tidy(&svg)
+        drawn(height, |root| self.draw_on(root))
     }
 
-    fn draw_on(
-        &self,
-        root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    ) -> Result<(), Box<dyn std::error::Error>> {
+    fn draw_on(&self, root: &Canvas<'_>) -> Result<(), Box<dyn std::error::Error>> {
         let x = &self.x;
         let rows = self.rows.len().max(1) as f64;
         // As many names as there is room for.
