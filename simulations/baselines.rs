@@ -124,7 +124,7 @@ fn baselines_repeat_themselves() {
     });
 }
 
-/// `blocked` of `count` members are held at their sockets for 16 s, run for 4 ms, and so on for two
+/// The sockets of `blocked` of `count` members are clogged for 16 s, clear for 4 ms, and so on for two
 /// minutes; then everybody has time to come together.
 fn blocked(name: &str, seed: u64, mode: Mode, count: usize, blocked: usize) -> World {
     let (mut world, hosts) = settled(name, seed, mode, count, Conditions::default());
@@ -133,11 +133,11 @@ fn blocked(name: &str, seed: u64, mode: Mode, count: usize, blocked: usize) -> W
     let until = world.now() + secs(120);
     while world.now() < until {
         for host in &victims {
-            world.block(*host);
+            world.clog(*host);
         }
         world.run_for(secs(16));
         for host in &victims {
-            world.unblock(*host);
+            world.unclog(*host);
         }
         world.run_for(ms(4));
     }

@@ -14,10 +14,10 @@ fn quiet(name: &str, seed: u64, count: usize) -> (World, Vec<HostId>) {
 }
 
 #[test]
-fn a_blocked_member_is_failed_and_accuses_nobody() {
+fn a_clogged_member_is_failed_and_accuses_nobody() {
     each_seed(3, |seed| {
-        let (mut world, hosts) = quiet("weather::a_blocked_member", seed, 10);
-        world.block(hosts[4]);
+        let (mut world, hosts) = quiet("weather::a_clogged_member", seed, 10);
+        world.clog(hosts[4]);
         world.run_for(secs(60));
         assert_eq!(world.status(hosts[0], hosts[4]), Some(MemberStatus::Failed));
         let metrics = world.metrics();
@@ -25,12 +25,12 @@ fn a_blocked_member_is_failed_and_accuses_nobody() {
         assert_eq!((first.len(), full.len()), (1, 1), "all came to know\nreplay: {}", world.replay());
         assert!(first.max() <= full.max());
         let about_healthy = metrics.about_healthy().count();
-        world.unblock(hosts[4]);
+        world.unclog(hosts[4]);
         converge(&mut world, secs(10));
         stays_converged(&mut world, secs(20));
         println!("failed first after {:?}, everywhere after {:?}", first.max(), full.max());
         assert_eq!(world.metrics().at_healthy().count(), 0, "replay: {}", world.replay());
-        println!("the blocked one failed {about_healthy} while blocked");
+        println!("the clogged one failed {about_healthy} while clogged");
         no_false_failures(&world);
     });
 }

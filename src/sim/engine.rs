@@ -262,7 +262,7 @@ impl<P: Process> Engine<P> {
         let now = self.now;
         let host = &mut self.hosts[id.index()];
         let local = host.local(now);
-        if host.started != started || host.is_frozen() || host.is_blocked() {
+        if host.started != started || host.is_frozen() || host.is_held() {
             return Step::Nothing;
         }
         let Some(process) = &mut host.process else { return Step::Nothing };
@@ -288,7 +288,11 @@ impl<P: Process> Engine<P> {
             return Step::Nothing;
         }
         self.trace.record(now, Mark::Woken, id.index(), &[]);
-        process.handle_timeout(local);
+        if host.hindered.as_ref().is_some_and(|h| h.stands()) {
+            process.handle_timeout_aside(local);
+        } else {
+            process.handle_timeout(local);
+        }
         self.drain(id);
         Step::Woken(id)
     }
@@ -303,7 +307,7 @@ impl<P: Process> Engine<P> {
                 let Some(out) = process.poll_datagram() else { break };
                 idle = false;
                 if let Some(hindrance) = &mut host.hindered
-                    && hindrance.blocked
+                    && hindrance.is_held()
                 {
                     let length = out.bytes.len();
                     host.traffic.datagrams_overflowed += u64::from(!hindrance.outbox.push(out, length));
@@ -364,8 +368,12 @@ impl<P: Process> Engine<P> {
     fn arm(&mut self, id: HostId) {
         let host = &mut self.hosts[id.index()];
         let wanted = match &host.process {
-            Some(process) if host.hindered.as_ref().is_none_or(|h| h.timers_run()) => process.poll_timeout(),
-            Some(_) | None => None,
+            Some(_) if host.hindered.as_ref().is_some_and(|h| !h.timers_run()) => None,
+            Some(process) if host.hindered.as_ref().is_some_and(|h| h.stands()) => {
+                process.poll_timeout_aside()
+            }
+            Some(process) => process.poll_timeout(),
+            None => None,
         };
         let at = wanted.map(|(local, _)| (host.started + local.since_start()).max(self.now));
         if host.wake.map(|key| key.at) == at {

@@ -2,7 +2,7 @@
 //! [`core::Agent`](crate::core::Agent) ships, [`StockFoca`] is what it is compared with, tests of
 //! the engine itself bring smaller ones.
 
-use crate::core::{Agent, Event, Outgoing, StockFoca, StockLife};
+use crate::core::{Agent, Event, Membership, Outgoing, StockFoca, StockLife};
 use crate::model::{Entry, EntryKey, Generation, Instant, Member, NodeKey, Version};
 use std::net::SocketAddr;
 
@@ -15,6 +15,19 @@ pub(crate) trait Process {
     fn poll_datagram(&mut self) -> Option<Outgoing>;
     fn poll_event(&mut self) -> Option<Event>;
     fn poll_timeout(&self) -> Option<(Instant, &'static str)>;
+
+    /// Does it send, receive and time things in loops that do not wait for each other?
+    fn has_many_loops(&self) -> bool {
+        false
+    }
+
+    /// When something is due that threads of its own would do while the loops stand.
+    fn poll_timeout_aside(&self) -> Option<(Instant, &'static str)> {
+        None
+    }
+
+    /// It is due.
+    fn handle_timeout_aside(&mut self, _now: Instant) {}
 }
 
 /// What runs on a host.
@@ -150,6 +163,17 @@ impl Process for Program {
         match self {
             Self::Shoal(agent) => agent.poll_timeout(),
             Self::Foca(stock) => stock.poll_timeout(),
+        }
+    }
+    fn has_many_loops(&self) -> bool {
+        self.agent().is_some_and(|agent| agent.config().membership() != Membership::Shoal)
+    }
+    fn poll_timeout_aside(&self) -> Option<(Instant, &'static str)> {
+        self.agent().and_then(Agent::poll_timeout_aside)
+    }
+    fn handle_timeout_aside(&mut self, now: Instant) {
+        if let Some(agent) = self.agent_mut() {
+            agent.handle_timeout_aside(now);
         }
     }
 }

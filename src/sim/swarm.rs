@@ -64,7 +64,8 @@ pub fn swarm(name: &str, seed: u64) -> Scenario {
     scenario =
         scenario.at(FAULTS_LAST, Action::Heal).at(FAULTS_LAST, Action::SetConditions(Conditions::default()));
     for host in (0..count).map(HostId) {
-        for ended in [Action::Resume(host), Action::Unblock(host), Action::Feed(host)] {
+        let ends = [Action::Resume(host), Action::Unblock(host), Action::Unclog(host), Action::Feed(host)];
+        for ended in ends {
             scenario = scenario.at(FAULTS_LAST, ended);
         }
         scenario = scenario.at(FAULTS_LAST, Action::SlowCpu(host, Duration::ZERO));
@@ -114,7 +115,7 @@ fn draw_fault(scenario: Scenario, rng: &mut SmallRng, count: usize, number: usiz
             .at(from, Action::Impair { label: label.clone(), links, impairment })
             .at(until, Action::Lift(label))
     };
-    match rng.random_range(0..15) {
+    match rng.random_range(0..16) {
         0 | 1 => scenario.at(from, Action::Crash(host)).at(until, Action::Start(host)),
         2 => scenario.at(from, Action::Crash(host)),
         3 => scenario
@@ -139,7 +140,8 @@ fn draw_fault(scenario: Scenario, rng: &mut SmallRng, count: usize, number: usiz
         10 => impair(scenario, Links::Into(vec![host]), Impairment::loss(rng.random())),
         11 => impair(scenario, Links::OutOf(vec![host]), Impairment::loss(rng.random())),
         12 => scenario.at(from, Action::Block(host)).at(until, Action::Unblock(host)),
-        13 => {
+        13 => scenario.at(from, Action::Clog(host)).at(until, Action::Unclog(host)),
+        14 => {
             let (share, slice) = (rng.random_range(0.01..0.5), millis(rng, 1..100));
             scenario.at(from, Action::Starve { host, share, slice }).at(until, Action::Feed(host))
         }

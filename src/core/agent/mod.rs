@@ -390,6 +390,18 @@ impl Agent {
         self.flush(now);
     }
 
+    /// Suspicions that ran out. Where several threads share the work, as in what Shoal is compared
+    /// with, they do so while the others stand; in an agent that ships there is one thread.
+    pub(crate) fn handle_timeout_aside(&mut self, now: Instant) {
+        self.swim.run_suspicions(now);
+        self.settle(None, now);
+    }
+
+    /// When [`Self::handle_timeout_aside`] has something to do.
+    pub(crate) fn poll_timeout_aside(&self) -> Option<(Instant, &'static str)> {
+        (!self.config.is_complete()).then(|| self.swim.next_suspicion()).flatten()
+    }
+
     /// The kernel reports that nobody listens at `addr`. It decides nothing: the member there is
     /// merely probed at its next turn as ever.
     pub fn handle_unreachable(&mut self, addr: SocketAddr, _now: Instant) {

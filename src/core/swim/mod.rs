@@ -230,9 +230,16 @@ impl Swim {
         let verify = self.verifications.values().map(|v| (v.due, "verify")).min();
         let resend = self.probe.as_ref().and_then(ProbeWatch::due).map(|at| (at, "probe again"));
         let watchdog = (!self.peers.live().is_empty()).then_some((self.watchdog_at, "watchdog"));
-        let suspicion = self.suspicions.next().map(|at| (at, "suspicion"));
         let nack = self.nacks.next().map(|at| (at, "nack"));
-        [self.world.timers.next(), suspicion, nack, verify, resend, watchdog].into_iter().flatten().min()
+        [self.world.timers.next(), self.next_suspicion(), nack, verify, resend, watchdog]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// When the time to refute runs out for somebody whom this agent times itself.
+    pub(crate) fn next_suspicion(&self) -> Option<(Instant, &'static str)> {
+        self.suspicions.next().map(|at| (at, "suspicion"))
     }
 
     // ---- the world tells us

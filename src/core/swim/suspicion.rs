@@ -154,7 +154,7 @@ impl Swim {
     }
 
     /// Members that did not refute in time have failed.
-    pub(super) fn run_suspicions(&mut self, now: Instant) {
+    pub(crate) fn run_suspicions(&mut self, now: Instant) {
         while let Some(key) = self.suspicions.due(now) {
             self.end_suspicion(key);
             let Some(u) = self.peers.as_update(key).filter(|u| u.state == Liveness::Suspect) else {

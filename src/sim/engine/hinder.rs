@@ -14,9 +14,19 @@ impl<P> Host<P> {
         self.hindered.as_ref().is_some_and(|h| h.paused)
     }
 
-    /// It runs, but is held at its socket.
+    /// It is held at its socket.
     pub(crate) fn is_blocked(&self) -> bool {
         self.hindered.as_ref().is_some_and(|h| h.blocked)
+    }
+
+    /// It runs, but its socket lets nothing through.
+    pub(crate) fn is_clogged(&self) -> bool {
+        self.hindered.as_ref().is_some_and(|h| h.clogged)
+    }
+
+    /// Nothing gets into it or out of it.
+    pub(super) fn is_held(&self) -> bool {
+        self.hindered.as_ref().is_some_and(|h| h.is_held())
     }
 
     /// It gets only slices of processor time.
@@ -56,7 +66,7 @@ impl<P: Process> Engine<P> {
         }
     }
 
-    /// Holds the process at its socket, both ways; its timers fire.
+    /// Holds the process immediately before it sends and immediately after it receives.
     pub(crate) fn block(&mut self, id: HostId) {
         let host = &mut self.hosts[id.index()];
         if host.process.is_some() {
@@ -68,10 +78,48 @@ impl<P: Process> Engine<P> {
     pub(crate) fn unblock(&mut self, id: HostId) {
         let Some(hindrance) = &mut self.hosts[id.index()].hindered else { return };
         hindrance.blocked = false;
-        for out in hindrance.outbox.take_all() {
-            self.transmit(id, out);
+        self.let_through(id);
+    }
+
+    /// What the process sends and what reaches it waits; it runs on.
+    pub(crate) fn clog(&mut self, id: HostId) {
+        let host = &mut self.hosts[id.index()];
+        if host.process.is_some() {
+            host.hindrance().clogged = true;
+        }
+    }
+
+    /// Ends that: what it sent goes out, then it takes what came.
+    pub(crate) fn unclog(&mut self, id: HostId) {
+        let Some(hindrance) = &mut self.hosts[id.index()].hindered else { return };
+        hindrance.clogged = false;
+        self.let_through(id);
+    }
+
+    fn let_through(&mut self, id: HostId) {
+        let Some(hindrance) = &mut self.hosts[id.index()].hindered else { return };
+        if !hindrance.is_held() {
+            for out in hindrance.outbox.take_all() {
+                self.transmit(id, out);
+            }
+            self.let_loops_go_on(id);
         }
         self.release(id);
+    }
+
+    /// Loops that stood before sending go on at once, each with what is overdue for it; a program
+    /// with one loop for everything reads its socket first.
+    fn let_loops_go_on(&mut self, id: HostId) {
+        let host = &mut self.hosts[id.index()];
+        let frozen = host.is_frozen();
+        let Some(process) = host.process.as_ref().filter(|p| p.has_many_loops() && !frozen) else { return };
+        let due = process.poll_timeout().map(|(at, _)| host.started + at.since_start());
+        if due.is_some_and(|at| at <= self.now) {
+            if let Some(key) = host.wake.take() {
+                self.queue.cancel(key);
+            }
+            host.wake = Some(self.queue.push(self.now, Rank::Plan, Item::Wake(id)));
+        }
     }
 
     /// Gives the host's processes `share` of a core, in random slices with this mean.
@@ -117,7 +165,7 @@ impl<P: Process> Engine<P> {
         let now = self.now;
         let host = &mut self.hosts[id.index()];
         let Some(hindrance) = &mut host.hindered else { return };
-        if !hindrance.is_frozen() && !hindrance.blocked && hindrance.ready.is_none() {
+        if !hindrance.is_frozen() && !hindrance.is_held() && hindrance.ready.is_none() {
             if hindrance.cost.is_zero() {
                 for datagram in hindrance.inbox.take_all() {
                     self.queue.push(now, Rank::Datagram, Item::Deliver(datagram));
@@ -149,7 +197,7 @@ impl<P: Process> Engine<P> {
         let host = &mut self.hosts[id.index()];
         let Some(hindrance) = &mut host.hindered else { return Step::Nothing };
         hindrance.ready = None;
-        if hindrance.is_frozen() || hindrance.blocked {
+        if hindrance.is_frozen() || hindrance.is_held() {
             return Step::Nothing;
         }
         if hindrance.cost.is_zero() {

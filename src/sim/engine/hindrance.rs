@@ -4,8 +4,9 @@
 //! when things happen; that is the engine's. A host without any of this carries none of it.
 //!
 //! Blocked is the anomaly of the Lifeguard paper (Dadgar, Phillips, Currey 2018, section V-B): the
-//! process runs and its timers fire, but it is held immediately before sending and immediately
-//! after receiving.
+//! process is held immediately before sending and immediately after receiving. It stands where it
+//! first wants to send; only what a program of many threads does beside its loops goes on. Clogged
+//! is harsher: what it sends and what reaches it waits, and the process notices nothing.
 
 use super::Datagram;
 use crate::core::Outgoing;
@@ -94,6 +95,7 @@ impl Starvation {
 pub(super) struct Hindrance {
     pub(super) paused: bool,
     pub(super) blocked: bool,
+    pub(super) clogged: bool,
     pub(super) starved: Option<Starvation>,
     /// What handling a datagram takes; zero for no time at all.
     pub(super) cost: Duration,
@@ -110,6 +112,7 @@ impl Hindrance {
         Self {
             paused: false,
             blocked: false,
+            clogged: false,
             starved: None,
             cost: Duration::ZERO,
             ready: None,
@@ -124,9 +127,19 @@ impl Hindrance {
         self.paused || self.starved.as_ref().is_some_and(|s| s.waits)
     }
 
+    /// Its socket lets nothing through.
+    pub(super) fn is_held(&self) -> bool {
+        self.blocked || self.clogged
+    }
+
+    /// Its loops stand, each before something that it wants to send.
+    pub(super) fn stands(&self) -> bool {
+        self.blocked && !self.outbox.is_empty()
+    }
+
     /// What arrives has to wait.
     pub(super) fn keeps_input(&self) -> bool {
-        self.is_frozen() || self.blocked || self.ready.is_some()
+        self.is_frozen() || self.is_held() || self.ready.is_some()
     }
 
     /// Timers fire when they are due.
@@ -137,7 +150,7 @@ impl Hindrance {
     /// It hinders nothing and nothing waits.
     pub(super) fn is_over(&self) -> bool {
         !self.paused
-            && !self.blocked
+            && !self.is_held()
             && self.starved.is_none()
             && self.cost.is_zero()
             && self.ready.is_none()

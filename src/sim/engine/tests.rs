@@ -169,14 +169,28 @@ fn the_same_seed_leaves_the_same_trace_and_another_seed_another() {
 }
 
 #[test]
-fn a_blocked_process_ticks_on_but_what_it_sends_and_receives_waits_in_order() {
+fn a_blocked_process_stands_at_the_first_thing_that_it_wants_to_send() {
     let (mut engine, a, b) = pair(1, Conditions::default());
     engine.block(b);
+    run(&mut engine, 505);
+    assert_eq!(process(&engine, b).woken.len(), 1, "there it stands");
+    assert!(process(&engine, b).heard.is_empty() && process(&engine, a).heard.is_empty());
+    engine.unblock(b);
+    run(&mut engine, 3);
+    assert_eq!(process(&engine, b).heard.len(), 50, "what arrived meanwhile");
+    assert_eq!(process(&engine, b).woken.len(), 2);
+    assert!(!engine.host(b).is_hindered());
+}
+
+#[test]
+fn a_clogged_process_ticks_on_but_what_it_sends_and_receives_waits_in_order() {
+    let (mut engine, a, b) = pair(1, Conditions::default());
+    engine.clog(b);
     run(&mut engine, 505);
     assert_eq!(process(&engine, b).woken.len(), 50, "its timers fire");
     assert!(process(&engine, b).heard.is_empty() && process(&engine, a).heard.is_empty());
     assert_eq!(engine.host(b).traffic.datagrams_sent, 0, "nothing has passed the socket");
-    engine.unblock(b);
+    engine.unclog(b);
     run(&mut engine, 3);
     let (heard, told) = (&process(&engine, b).heard, &process(&engine, a).heard);
     assert_eq!(heard.iter().map(|(_, n)| *n).collect::<Vec<u8>>(), (1..=50).collect::<Vec<u8>>());
@@ -185,30 +199,30 @@ fn a_blocked_process_ticks_on_but_what_it_sends_and_receives_waits_in_order() {
 }
 
 #[test]
-fn both_sockets_of_a_blocked_process_are_bounded() {
+fn both_sockets_of_a_clogged_process_are_bounded() {
     let (mut engine, _, b) = pair(1, Conditions::default());
-    engine.block(b);
+    engine.clog(b);
     run(&mut engine, 2_005);
     let room = hindrance::SOCKET_BUFFER_BYTES / (1_000 + hindrance::SOCKET_OVERHEAD_BYTES);
     let overflowed = engine.host(b).traffic.datagrams_overflowed;
     assert!((2 * (200 - room) as u64 - 2..=2 * (200 - room) as u64).contains(&overflowed), "{overflowed}");
-    engine.unblock(b);
+    engine.unclog(b);
     assert_eq!(engine.host(b).traffic.datagrams_sent, room as u64);
     run(&mut engine, 0);
     assert_eq!(process(&engine, b).heard.len(), room);
 }
 
 #[test]
-fn a_process_that_is_paused_while_blocked_waits_for_both_to_end() {
+fn a_process_that_is_paused_while_clogged_waits_for_both_to_end() {
     let (mut engine, _, b) = pair(1, Conditions::default());
-    engine.block(b);
+    engine.clog(b);
     engine.pause(b);
     run(&mut engine, 105);
     engine.resume(b);
     run(&mut engine, 100);
     assert!(process(&engine, b).heard.is_empty() && process(&engine, b).woken.len() > 8);
     engine.pause(b);
-    engine.unblock(b);
+    engine.unclog(b);
     run(&mut engine, 100);
     assert!(process(&engine, b).heard.is_empty());
     engine.resume(b);
@@ -260,13 +274,13 @@ fn a_slow_process_takes_one_datagram_after_the_other_and_its_timers_are_late() {
 fn what_a_machine_lacks_outlives_the_process_and_what_waited_does_not() {
     let (mut engine, _, b) = pair(1, Conditions::default());
     engine.slow(b, Duration::from_millis(30));
-    engine.block(b);
+    engine.clog(b);
     run(&mut engine, 100);
     engine.kill(b);
     run(&mut engine, 100);
     engine.start(b, Ticker::new(addr(1)));
     run(&mut engine, 300);
-    assert!(!engine.host(b).is_blocked());
+    assert!(!engine.host(b).is_clogged());
     let heard = &process(&engine, b).heard;
     assert!((9..=11).contains(&heard.len()), "{}", heard.len());
 }

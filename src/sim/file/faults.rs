@@ -35,6 +35,7 @@ const KINDS: &[&str] = &[
     "pause",
     "resume",
     "block",
+    "clog",
     "starve",
     "slow_cpu",
     "partition",
@@ -223,7 +224,7 @@ impl<'a> Faults<'a> {
                 }
                 Ok(Effect { begin: each(&hosts, Action::Resume), end: Vec::new() })
             }
-            "block" | "starve" | "slow_cpu" => self.overload(reader, kind, number),
+            "block" | "clog" | "starve" | "slow_cpu" => self.overload(reader, kind, number),
             "partition" | "isolate" | "cut_one_way" | "loss_in" | "loss_out" | "loss" | "delay" => {
                 self.impaired = true;
                 let label = format!("fault {number}");
@@ -260,6 +261,10 @@ impl<'a> Faults<'a> {
             "block" => {
                 effect.begin.extend(hosts.iter().map(|host| Action::Block(*host)));
                 effect.end.extend(hosts.iter().map(|host| Action::Unblock(*host)));
+            }
+            "clog" => {
+                effect.begin.extend(hosts.iter().map(|host| Action::Clog(*host)));
+                effect.end.extend(hosts.iter().map(|host| Action::Unclog(*host)));
             }
             "starve" => {
                 let share = reader.share("share")?.filter(|share| *share > 0.0);

@@ -31,11 +31,15 @@ pub enum Action {
     Pause(HostId),
     /// It goes on.
     Resume(HostId),
-    /// The process runs and its timers fire, but what it sends waits before the socket and what
-    /// arrives waits behind it (the anomaly of the Lifeguard paper).
+    /// The process stands at the first thing that it wants to send, and whatever arrives waits (the
+    /// anomaly of the Lifeguard paper).
     Block(HostId),
-    /// What waited is sent and handled, in order.
+    /// It goes on; what waited is sent and handled, in order.
     Unblock(HostId),
+    /// The process runs and its timers fire, but its socket lets nothing through, either way.
+    Clog(HostId),
+    /// What waited is sent and handled, in order.
+    Unclog(HostId),
     /// The host's processes get little of a core, in random slices, and stand still in between.
     Starve {
         /// The host.
@@ -109,6 +113,7 @@ impl Action {
             | Self::CloneDisk { .. }
             | Self::Pause(_)
             | Self::Block(_)
+            | Self::Clog(_)
             | Self::Starve { .. }
             | Self::Leave(_)
             | Self::Readdress(_)
@@ -119,6 +124,7 @@ impl Action {
             Self::Start(_)
             | Self::Resume(_)
             | Self::Unblock(_)
+            | Self::Unclog(_)
             | Self::Feed(_)
             | Self::ForceLeave { .. }
             | Self::Lift(_)
@@ -179,6 +185,14 @@ impl World {
             }
             Action::Unblock(host) => {
                 self.unblock(*host);
+                false
+            }
+            Action::Clog(host) => {
+                self.clog(*host);
+                false
+            }
+            Action::Unclog(host) => {
+                self.unclog(*host);
                 false
             }
             Action::Starve { host, share, slice } => {

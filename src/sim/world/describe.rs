@@ -20,6 +20,8 @@ impl World {
             Action::Resume(host) => format!("resume {}", name(host)),
             Action::Block(host) => format!("block {}", name(host)),
             Action::Unblock(host) => format!("unblock {}", name(host)),
+            Action::Clog(host) => format!("clog the socket of {}", name(host)),
+            Action::Unclog(host) => format!("clear the socket of {}", name(host)),
             Action::Starve { host, share, .. } => format!("starve {} to {share} of a core", name(host)),
             Action::Feed(host) => format!("feed {}", name(host)),
             Action::SlowCpu(host, cost) => format!("each datagram costs {} {cost:?}", name(host)),

@@ -25,9 +25,14 @@ impl World {
         self.engine.host(host).is_starved()
     }
 
-    /// Paused, blocked or starved: nothing can be demanded of it.
+    /// Does the agent run with a socket that lets nothing through?
+    pub fn is_clogged(&self, host: HostId) -> bool {
+        self.engine.host(host).is_clogged()
+    }
+
+    /// Paused, blocked, clogged or starved: nothing can be demanded of it.
     pub(super) fn is_silenced(&self, host: HostId) -> bool {
-        self.is_paused(host) || self.is_blocked(host) || self.is_starved(host)
+        self.is_paused(host) || self.is_blocked(host) || self.is_clogged(host) || self.is_starved(host)
     }
 
     /// Did a fault name this host at any time?
@@ -52,8 +57,8 @@ impl World {
         }
     }
 
-    /// Holds the agent immediately before it sends and immediately after it receives; it runs and
-    /// its timers fire.
+    /// Holds the agent immediately before it sends and immediately after it receives: it stands at
+    /// the first thing that it wants to send.
     pub fn block(&mut self, host: HostId) {
         if self.node(host).life == Life::Running && !self.is_blocked(host) {
             let before = self.is_silenced(host);
@@ -66,6 +71,24 @@ impl World {
     pub fn unblock(&mut self, host: HostId) {
         if self.is_blocked(host) {
             self.engine.unblock(host);
+            self.speaks_again(host);
+        }
+    }
+
+    /// Lets nothing out of the agent's socket and nothing into it, for as long as there is room; the
+    /// agent runs, its timers fire, and it notices nothing.
+    pub fn clog(&mut self, host: HostId) {
+        if self.node(host).life == Life::Running && !self.is_clogged(host) {
+            let before = self.is_silenced(host);
+            self.engine.clog(host);
+            self.silenced(host, before, true);
+        }
+    }
+
+    /// Ends that: what it sent goes out, then it takes what came.
+    pub fn unclog(&mut self, host: HostId) {
+        if self.is_clogged(host) {
+            self.engine.unclog(host);
             self.speaks_again(host);
         }
     }
