@@ -28,9 +28,31 @@ pub struct Settings {
     pub probe_timeout: Duration,
     /// Members asked to probe in our stead.
     pub indirect_probes: usize,
-    /// A suspect has `suspicion_mult * max(1, log10(n)) * probe_interval` to refute (in
-    /// [`Membership::Lifeguard`] at least that).
+    /// The unit of patience with a suspect is `suspicion_mult * max(1, log10(n)) * probe_interval`.
     pub suspicion_mult: u32,
+    /// A suspect that only one member accuses has this many units of patience to refute (Lifeguard's
+    /// beta). An agent that hears nobody at all believes it for as long that the fault is its own.
+    pub suspicion_stretch: u32,
+    /// A suspect that a full crowd accuses has this long to refute; half of it when the kernels of
+    /// all of them say that nobody listens there.
+    pub suspicion_min: Duration,
+    /// Accusers beyond the first that make a full crowd, or everybody else in a smaller cluster
+    /// (Lifeguard's K). With `c` of `k` there, the time to refute is
+    /// `max - (max - min) * ln(c + 1) / ln(k + 1)`.
+    pub suspicion_confirmations: u32,
+    /// Members that probe a suspect themselves as soon as they hear of it, chosen by rendezvous
+    /// hash.
+    pub witnesses: usize,
+    /// How far a node may doubt itself (Lifeguard's S): its probe interval and its waits are up to
+    /// one more than this times as long. Small groups that are cut off together have to find out in
+    /// time, and false verdicts are kept away by other means, so it is less than Lifeguard's 8.
+    pub health_max: u32,
+    /// A member that failed though its process lived, or that failed twice, is shown as failed until
+    /// it was reachable for this long without a suspicion; eight times that after the next failure,
+    /// and so on.
+    pub hold_min: Duration,
+    /// The longest such time. Ten of it without a failure, and the member's past is forgotten.
+    pub hold_max: Duration,
     /// Failed and left members are remembered for this long.
     pub reap_after: Duration,
     /// Members that each eager round goes to.
@@ -71,6 +93,13 @@ impl Settings {
             probe_timeout: Duration::from_millis(500),
             indirect_probes: 3,
             suspicion_mult: 4,
+            suspicion_stretch: 6,
+            suspicion_min: Duration::from_secs(2),
+            suspicion_confirmations: 3,
+            witnesses: 6,
+            health_max: 2,
+            hold_min: Duration::from_secs(3),
+            hold_max: Duration::from_secs(60),
             reap_after: Duration::from_secs(72 * 3600),
             gossip_fanout: 3,
             gossip_bytes_per_s_max: 1_000_000,
@@ -92,6 +121,9 @@ impl Settings {
             probe_interval: Duration::from_secs(3),
             probe_timeout: Duration::from_millis(1_500),
             suspicion_mult: 5,
+            suspicion_min: Duration::from_secs(6),
+            hold_min: Duration::from_secs(9),
+            hold_max: Duration::from_secs(180),
             sync_after: Duration::from_secs(2),
             ..Self::lan()
         }
@@ -103,6 +135,9 @@ impl Settings {
             probe_interval: Duration::from_millis(500),
             probe_timeout: Duration::from_millis(100),
             suspicion_mult: 3,
+            suspicion_min: Duration::from_secs(1),
+            hold_min: Duration::from_millis(1_500),
+            hold_max: Duration::from_secs(30),
             sync_after: Duration::from_millis(250),
             ..Self::lan()
         }
@@ -148,13 +183,13 @@ impl std::ops::Deref for Config {
 
 /// Time between two rounds of gossip where it ticks: memberlist's default.
 const GOSSIP_TICK: Duration = Duration::from_millis(200);
-/// Independent accusers beyond the first that bring a suspicion down to its shortest time
-/// (Lifeguard's K).
-const CONFIRMATIONS: u32 = 3;
-/// The longest suspicion in shortest ones (Lifeguard's beta; its alpha is `suspicion_mult`).
-const SUSPICION_STRETCH: u32 = 6;
-/// The worst that a node thinks of itself (Lifeguard's S).
-const HEALTH_MAX: u32 = 8;
+/// The worst that a node thinks of itself in [`Membership::Lifeguard`], as in its paper.
+const LIFEGUARD_HEALTH_MAX: u32 = 8;
+/// Probe intervals of its own, as long as they are at present, without any datagram after which an agent thinks that it cannot hear.
+const DEAF_INTERVALS: u32 = 2;
+/// Round trips that a direct answer may take before others are asked; a fifth of `probe_timeout`
+/// at least, all of it at most.
+const ROUND_TRIPS: u32 = 4;
 
 impl Config {
     /// Checks `settings`; the error names the first key that cannot be.
@@ -177,6 +212,13 @@ impl Config {
         duration("leave_timeout", s.leave_timeout, ms(10), ms(4_500))?;
         number("indirect_probes", s.indirect_probes, 1, 16)?;
         number("suspicion_mult", s.suspicion_mult as usize, 1, 100)?;
+        number("suspicion_stretch", s.suspicion_stretch as usize, 1, 100)?;
+        duration("suspicion_min", s.suspicion_min, ms(10), hour)?;
+        number("suspicion_confirmations", s.suspicion_confirmations as usize, 1, 16)?;
+        number("witnesses", s.witnesses, 1, 64)?;
+        number("health_max", s.health_max as usize, 0, 100)?;
+        duration("hold_min", s.hold_min, ms(0), hour)?;
+        duration("hold_max", s.hold_max, s.hold_min, hour * 24)?;
         number("gossip_fanout", s.gossip_fanout, 1, 16)?;
         number("gossip_bytes_per_s_max", s.gossip_bytes_per_s_max, 10_000, 1 << 32)?;
         number("max_datagram_bytes", s.max_datagram_bytes, DATAGRAM_BYTES_MIN, DATAGRAM_BYTES_MAX)?;
@@ -214,29 +256,41 @@ impl Config {
         self.is_complete()
     }
 
-    /// Does whoever hears of a suspicion time it himself, instead of the prober for everybody?
-    pub(crate) fn times_suspicions(&self) -> bool {
-        !self.is_complete()
-    }
-
     /// Do suspicions travel with the names of those who raise them?
     pub(crate) fn names_accusers(&self) -> bool {
-        self.membership == Membership::Lifeguard
+        self.membership != Membership::Swim
     }
 
     /// Accusers beyond the first that bring a suspicion down to its shortest time.
     pub(crate) fn confirmations(&self) -> u32 {
-        if self.names_accusers() { CONFIRMATIONS } else { 0 }
+        if self.names_accusers() { self.suspicion_confirmations } else { 0 }
     }
 
-    /// The longest time of a suspicion that awaits confirmations, in shortest ones.
-    pub(crate) fn suspicion_stretch(&self) -> u32 {
-        SUSPICION_STRETCH
+    /// How long, in a cluster of `live` members, an agent that hears nobody blames itself for it. Of
+    /// two, one is as likely as the other.
+    pub(crate) fn isolation_timeout(&self, live: usize) -> Duration {
+        let units = if live > 2 { self.suspicion_stretch } else { self.suspicion_stretch.min(2) };
+        self.suspicion_timeout(live) * units
+    }
+
+    /// After this time without any datagram an agent thinks that it cannot hear.
+    pub(crate) fn deaf_after(&self) -> Duration {
+        self.probe_interval * DEAF_INTERVALS
+    }
+
+    /// The wait for a direct answer of a member with this round-trip time before others are asked.
+    pub(crate) fn direct_wait(&self, rtt: Option<Duration>) -> Duration {
+        let timeout = self.probe_timeout;
+        rtt.map_or(timeout, |rtt| (rtt * ROUND_TRIPS).clamp(timeout / 5, timeout))
     }
 
     /// How much a node may doubt itself; 0 where it never does.
     pub(crate) fn health_max(&self) -> u32 {
-        if self.membership == Membership::Lifeguard { HEALTH_MAX } else { 0 }
+        match self.membership {
+            Membership::Swim => 0,
+            Membership::Lifeguard => LIFEGUARD_HEALTH_MAX,
+            Membership::Shoal => self.settings.health_max,
+        }
     }
 
     /// Do members that probe for others say so when they hear nothing?
@@ -260,7 +314,7 @@ impl Config {
         self.is_complete()
     }
 
-    /// How long a suspect has to refute in a cluster of `live` members.
+    /// The unit of patience with a suspect in a cluster of `live` members.
     pub fn suspicion_timeout(&self, live: usize) -> Duration {
         let scale = (live.max(1) as f64).log10().max(1.0);
         self.probe_interval.mul_f64(f64::from(self.suspicion_mult) * scale)

@@ -176,7 +176,8 @@ fn frames() -> impl Strategy<Value = Frame> {
         })
     });
     let record = (heads(), items()).prop_map(|(head, item)| Record { head, item }).boxed();
-    let accusation = (updates(), any::<u64>()).prop_map(|(u, accuser)| Accusation {
+    let accusation = (updates(), any::<u64>(), any::<bool>()).prop_map(|(u, accuser, refused)| Accusation {
+        refused,
         subject: u.key,
         epoch: u.epoch,
         incarnation: u.incarnation,
@@ -203,7 +204,7 @@ fn frames() -> impl Strategy<Value = Frame> {
         answer,
         record.prop_map(Frame::Leave),
         heads().prop_map(|h| Frame::LeaveAck(h.owner, h.generation)),
-        prop::collection::vec(accusation, 0..9).prop_map(Frame::Accusations),
+        prop::collection::vec(accusation, 0..9).prop_map(|list| Frame::Accusations(Charge::group(&list))),
         nack.prop_map(Frame::Nack),
     ]
 }

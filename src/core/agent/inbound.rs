@@ -47,12 +47,13 @@ impl Agent {
             }
         }
         self.stats.last_heard = Some(now);
+        self.swim.note_heard(now);
         let sender = sorted.swim.as_ref().map(|s| s.from);
         if self.phase == Phase::Running {
             sorted.updates.retain(|u| !self.is_about_the_forgotten(u));
             match &sorted.swim {
                 Some(swim) => self.swim.handle_frame(from, swim, &sorted.updates, now),
-                None => self.swim.handle_updates(&sorted.updates, now),
+                None => self.swim.handle_updates(&sorted.updates, from, now),
             }
             self.settle(sender, now);
         }
@@ -107,7 +108,11 @@ impl Agent {
             Frame::NameClaim(claim) => self.handle_name_claim(&claim, now),
             Frame::Answer(id, answer) => self.handle_answer(from, id, answer, now),
             Frame::Leave(record) => self.handle_leave(from, record, now),
-            Frame::Accusations(accusations) => self.swim.handle_accusations(&accusations, now),
+            Frame::Accusations(charges) => {
+                for charge in &charges {
+                    self.swim.handle_charge(charge, now);
+                }
+            }
             Frame::Nack(nack) => self.swim.handle_nack(&nack),
             // Sorted out before.
             Frame::Swim(_) | Frame::Members(_) => {}

@@ -375,7 +375,7 @@ impl Agent {
             let late = now.since(deadline);
             if late >= STALL_MIN.max(self.config.probe_timeout) {
                 tracing::warn!(late_ms = late.as_millis() as u64, why, "this agent did not run for a while");
-                self.swim.postpone(late);
+                self.swim.postpone(late, now);
                 self.repair.postpone(late);
             }
         }
@@ -403,10 +403,14 @@ impl Agent {
     }
 
     /// The kernel reports that nobody listens at `addr`. It decides nothing: the member there is
-    /// merely probed at its next turn as ever.
-    pub fn handle_unreachable(&mut self, addr: SocketAddr, _now: Instant) {
+    /// pinged at once, and accused if it is silent.
+    pub fn handle_unreachable(&mut self, addr: SocketAddr, now: Instant) {
         tracing::debug!(%addr, "a datagram could not be delivered");
         *self.stats.dropped.entry("unreachable").or_default() += 1;
+        if self.phase == Phase::Running {
+            self.swim.handle_unreachable(addr, now);
+            self.settle(None, now);
+        }
     }
 
     // ---- the agent tells the world

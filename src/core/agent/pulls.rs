@@ -107,7 +107,8 @@ impl Agent {
                 && self.swim.peers().get(row.key).is_none()
                 && self.catalog.was_dropped(row.key, m.epoch.generation());
             if !reaped {
-                self.swim.handle_update(&update, false, now);
+                let by = self.swim.peers().live_at(from);
+                self.swim.handle_update(&update, false, by, now);
                 self.settle(None, now);
             }
         }

@@ -10,7 +10,7 @@ use crate::core::Outgoing;
 use crate::core::config::Config;
 use crate::core::swim::Peers;
 use crate::model::{EntryKey, Instant, NodeKey};
-use crate::wire::frame::{Accusation, Body, Head, MemberUpdate, Record};
+use crate::wire::frame::{Accusation, Body, Charge, Head, MemberUpdate, Record};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame, codec};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -113,7 +113,7 @@ impl Spread {
     }
 
     pub(crate) fn accusation(&mut self, a: Accusation, from: Option<NodeKey>, now: Instant) {
-        let bytes = codec::encode(&a).len();
+        let bytes = codec::encode(&Charge::group(&[a])).len();
         self.accusations.push((a.subject, a.accuser), a, bytes, from, now);
     }
 
@@ -186,7 +186,7 @@ impl Spread {
         let list: Vec<Accusation> = keys.iter().filter_map(|k| self.accusations.value(k)).copied().collect();
         let room = datagram.room();
         if !list.is_empty() {
-            let fits = datagram.push(&Frame::Accusations(list));
+            let fits = datagram.push(&Frame::Accusations(Charge::group(&list)));
             debug_assert!(fits, "rumours are chosen by their encoded size");
         }
         room - datagram.room()
@@ -324,7 +324,7 @@ mod tests {
 
     fn accusation(subject: u64, accuser: u64) -> Accusation {
         let (subject, accuser) = (NodeKey(subject), NodeKey(accuser));
-        Accusation { subject, epoch: Epoch::first_of(Generation(1)), incarnation: 0, accuser }
+        Accusation { subject, epoch: Epoch::first_of(Generation(1)), incarnation: 0, accuser, refused: false }
     }
 
     fn filled(s: &mut Spread) -> Vec<Frame> {
@@ -342,10 +342,10 @@ mod tests {
         s.accusation(accusation(1, 3), None, Instant::START);
         s.accusation(accusation(4, 3), None, Instant::START);
         s.accusation(accusation(4, 5), Some(TO), Instant::START);
-        let list = vec![accusation(4, 3), accusation(1, 3), accusation(1, 2)];
-        assert_eq!(filled(&mut s), [Frame::Accusations(list)], "who told it is not told it");
+        let list = [accusation(4, 3), accusation(1, 3), accusation(1, 2)];
+        assert_eq!(filled(&mut s), [Frame::Accusations(Charge::group(&list))], "who told it is not told it");
         s.absolve(NodeKey(1), &[NodeKey(2), NodeKey(3), NodeKey(9)]);
-        assert_eq!(filled(&mut s), [Frame::Accusations(vec![accusation(4, 3)])]);
+        assert_eq!(filled(&mut s), [Frame::Accusations(Charge::group(&[accusation(4, 3)]))]);
         assert_eq!(s.waiting(), 2);
     }
 

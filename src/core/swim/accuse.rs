@@ -4,19 +4,18 @@
 //! nothing. Where accusers are named, suspicions travel in no other way, so that whoever hears of
 //! one can tell a repetition from a second opinion (Dadgar et al. 2018, "LHA Suspicion").
 
-use super::identity::Life;
 use super::{Output, Swim};
-use crate::model::{Incarnation, Instant};
-use crate::wire::frame::{Accusation, Liveness, MemberUpdate};
+use crate::model::{Incarnation, Instant, NodeKey};
+use crate::wire::frame::{Accusation, Charge, Epoch, Liveness, MemberUpdate};
 
 impl Swim {
     /// What others say that they, or others, suspect themselves.
-    pub(crate) fn handle_accusations(&mut self, accusations: &[Accusation], now: Instant) {
+    pub(crate) fn handle_charge(&mut self, charge: &Charge, now: Instant) {
         if !self.config.names_accusers() {
             return;
         }
-        for a in accusations {
-            self.handle_accusation(a, now);
+        for a in charge.each() {
+            self.handle_accusation(&a, now);
         }
     }
 
@@ -42,20 +41,57 @@ impl Swim {
         if peer.epoch != a.epoch {
             return;
         }
-        self.handle_update(&MemberUpdate { addr: peer.addr, ..as_update }, false, now);
+        let addr = peer.addr;
+        self.handle_update(&MemberUpdate { addr, ..as_update }, false, None, now);
+        let begins = self.suspicions.get(a.subject).is_some_and(|s| s.is_unheard_of(a.incarnation));
         self.confirm(*a, now);
+        if begins && self.config.is_complete() && self.is_witness(a.subject, a.accuser, a.incarnation) {
+            self.begin_check(a.subject, false, now);
+        }
     }
 
     /// This node suspects the member itself.
-    pub(super) fn accuse(&mut self, life: Life, incarnation: Incarnation, now: Instant) {
+    pub(super) fn accuse(
+        &mut self,
+        subject: NodeKey,
+        epoch: Epoch,
+        incarnation: Incarnation,
+        refused: bool,
+        now: Instant,
+    ) {
         let accuser = self.life.key;
-        self.confirm(Accusation { subject: life.key, epoch: life.epoch, incarnation, accuser }, now);
+        self.confirm(Accusation { subject, epoch, incarnation, accuser, refused }, now);
+    }
+
+    /// A probe of ours that nobody answered. What it cost in health is given back when others
+    /// confirm it.
+    pub(super) fn accuse_after_probe(
+        &mut self,
+        subject: NodeKey,
+        epoch: Epoch,
+        incarnation: Incarnation,
+        now: Instant,
+    ) {
+        if self.config.is_complete()
+            && self.asked.as_ref().is_some_and(|asked| asked.since > self.hearing.last)
+        {
+            // Nobody was heard meanwhile: that says nothing about this member.
+            return;
+        }
+        self.accuse(subject, epoch, incarnation, false, now);
+        let cost = std::mem::take(&mut self.world.last_cost);
+        let Some(s) = self.suspicions.get_mut(subject) else { return };
+        if s.is_accused_by_others(self.life.key) && self.config.is_complete() {
+            self.refund(cost);
+        } else {
+            s.cost += cost;
+        }
     }
 
     /// A suspicion that foca raised: from an own probe, since it hears of no others.
     pub(super) fn spread_suspicion(&mut self, u: MemberUpdate, now: Instant) {
         if self.config.names_accusers() {
-            self.accuse(Life { key: u.key, epoch: u.epoch }, u.incarnation, now);
+            self.accuse_after_probe(u.key, u.epoch, u.incarnation, now);
         } else {
             self.output.push_back(Output::News(u));
         }

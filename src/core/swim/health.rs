@@ -25,9 +25,9 @@ impl Health {
         self.score
     }
 
-    /// A probe was answered.
-    pub(super) const fn better(&mut self) {
-        self.score = self.score.saturating_sub(1);
+    /// So many good signs: a probe was answered, others confirm one that was not.
+    pub(super) const fn better(&mut self, signs: u32) {
+        self.score = self.score.saturating_sub(signs);
     }
 
     /// So many signs that this node is slow: a failed probe, a missing nack, a suspicion of itself.
@@ -64,10 +64,10 @@ mod tests {
         let mut h = Health::new(8);
         h.worse(20);
         for left in (0..8).rev() {
-            h.better();
+            h.better(1);
             assert_eq!(h.score(), left);
         }
-        h.better();
+        h.better(1);
         assert_eq!(h.score(), 0);
     }
 

@@ -1,19 +1,13 @@
-//! A `Down` that others report: held against the member itself before it stands here.
+//! A `Down` that others report: evidence, not a verdict.
 //!
-//! Where it is not, one that follows from a suspicion which the member has refuted says nothing, as
-//! in memberlist.
+//! Foca's `Down` is final, so one that others report of a member that is live here makes it a
+//! suspect, told by one accuser more; this agent looks for itself, and what follows is the business of
+//! [`super::suspicion`]. Where that is not done, one that follows from a suspicion which the member
+//! has refuted says nothing, as in memberlist.
 
 use super::Swim;
-use crate::model::{Incarnation, Instant, NodeKey};
-use crate::wire::frame::{Epoch, Liveness, MemberUpdate};
-
-/// A second-hand `Down` that waits for the member's own word.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Verification {
-    epoch: Epoch,
-    incarnation: Incarnation,
-    pub(super) due: Instant,
-}
+use crate::model::{Instant, NodeKey};
+use crate::wire::frame::{Accusation, Liveness, MemberUpdate};
 
 impl Swim {
     /// A `Down` from others about a member that is live here in that very life.
@@ -27,44 +21,28 @@ impl Swim {
     pub(super) fn is_refuted_down(&self, u: &MemberUpdate) -> bool {
         let later =
             |p: &super::peers::Peer| p.epoch == u.epoch && p.state.is_live() && p.incarnation > u.incarnation;
-        u.state == Liveness::Down && !self.config.verifies_downs() && self.peers.get(u.key).is_some_and(later)
+        u.state == Liveness::Down && self.peers.get(u.key).is_some_and(later)
     }
 
-    /// Foca's `Down` is final, so one that others report is first held against the member itself:
-    /// it is suspected (if it is not yet), told, and given one probe timeout to take a new life.
-    pub(super) fn verify(&mut self, u: &MemberUpdate, now: Instant) {
-        let Some(peer) = self.peers.get(u.key) else { return };
-        let patience = self.config.probe_timeout;
-        let (incarnation, addr, since) = (peer.incarnation, peer.addr, peer.since);
-        if peer.state == Liveness::Suspect && now.since(since) >= patience {
-            self.apply(u, true, now);
-            return;
-        }
-        let fresh = peer.state == Liveness::Alive;
-        if fresh {
-            let suspect = MemberUpdate { state: Liveness::Suspect, incarnation, addr, ..*u };
-            self.apply(&suspect, false, now);
-        }
-        let due = if fresh { now } else { since } + patience;
-        self.verifications.entry(u.key).or_insert(Verification { epoch: u.epoch, incarnation, due });
-        self.notice(u.key, addr, u.epoch, now);
-    }
-
-    fn conclude(&mut self, key: NodeKey, v: Verification, now: Instant) {
-        let Some(mut u) = self.peers.as_update(key) else { return };
-        if u.epoch == v.epoch && u.incarnation == v.incarnation && u.state == Liveness::Suspect {
-            u.state = Liveness::Down;
-            self.apply(&u, true, now);
+    /// Tells whoever believes such a thing what is known here, so that it can tell the member.
+    pub(super) fn contradict(&mut self, key: NodeKey, by: Option<NodeKey>) {
+        let teller = by.filter(|_| self.config.is_complete()).and_then(|by| self.peers.get(by));
+        if let (Some(teller), Some(known)) = (teller, self.peers.as_update(key)) {
+            self.output.push_back(super::Output::Tell(teller.addr, known));
         }
     }
 
-    /// Lets those stand to which the member did not answer in time.
-    pub(super) fn run_verifications(&mut self, now: Instant) {
-        let due: Vec<(NodeKey, Verification)> =
-            self.verifications.iter().filter(|(_, v)| v.due <= now).map(|(k, v)| (*k, *v)).collect();
-        for (key, v) in due {
-            self.verifications.remove(&key);
-            self.conclude(key, v, now);
+    /// Takes in a second-hand `Down`, told by `by`.
+    pub(super) fn hear_of_down(&mut self, u: &MemberUpdate, by: Option<NodeKey>, now: Instant) {
+        let Some(known) = self.peers.as_update(u.key) else { return };
+        if known.state == Liveness::Alive {
+            self.apply(&MemberUpdate { state: Liveness::Suspect, ..known }, false, now);
+            self.begin_check(u.key, false, now);
         }
+        if let Some(accuser) = by.filter(|by| *by != u.key) {
+            let MemberUpdate { key: subject, epoch, incarnation, .. } = known;
+            self.count_accuser(&Accusation { subject, epoch, incarnation, accuser, refused: false }, now);
+        }
+        self.believe_others(u.key, now);
     }
 }

@@ -9,6 +9,7 @@
 
 mod accuse;
 mod health;
+mod hearing;
 mod hearsay;
 mod identity;
 mod nack;
@@ -20,6 +21,7 @@ mod suspicion;
 mod tests;
 mod timers;
 mod translate;
+mod witness;
 mod world;
 
 use peers::News;
@@ -31,7 +33,7 @@ use crate::model::{Generation, Incarnation, Instant, NodeKey};
 use crate::wire::frame::{Accusation, Epoch, Liveness, MemberUpdate, Nack, SwimFrame, SwimMessage};
 use foca::{Foca, Header, Member, NoCustomBroadcast, State, Timer};
 use health::Health;
-use hearsay::Verification;
+use hearing::Hearing;
 use identity::{Adapter, Life};
 use nack::{Asked, Nacks};
 use probe::ProbeWatch;
@@ -43,6 +45,7 @@ use std::num::{NonZeroU8, NonZeroUsize};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use suspicion::Suspicions;
+use witness::Checks;
 use world::World;
 
 /// Room for the largest internal message, which holds no members.
@@ -101,6 +104,8 @@ pub(crate) struct Counters {
     pub(crate) nacks_shed: u64,
     pub(crate) nacks_missed: u64,
     pub(crate) health_score: u32,
+    pub(crate) checks: u64,
+    pub(crate) checks_shed: u64,
 }
 
 pub(crate) struct Swim {
@@ -116,7 +121,8 @@ pub(crate) struct Swim {
     asked: Option<Asked>,
     nacks: Nacks,
     suspicions: Suspicions,
-    verifications: BTreeMap<NodeKey, Verification>,
+    checks: Checks,
+    hearing: Hearing,
     /// Where members heard of in the present input receive; foca does not carry addresses.
     heard_at: BTreeMap<NodeKey, SocketAddr>,
     watchdog_at: Instant,
@@ -183,7 +189,8 @@ impl Swim {
             asked: None,
             nacks: Nacks::default(),
             suspicions: Suspicions::default(),
-            verifications: BTreeMap::new(),
+            checks: Checks::default(),
+            hearing: Hearing::new(now),
             heard_at: BTreeMap::new(),
             watchdog_at,
             output: VecDeque::new(),
@@ -207,6 +214,8 @@ impl Swim {
             nacks_missed: self.world.nacks_missed,
             nacks_shed: self.nacks.shed,
             health_score: self.world.health.score(),
+            checks: self.checks.made,
+            checks_shed: self.checks.shed,
             ..self.counters
         }
     }
@@ -227,7 +236,7 @@ impl Swim {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<(Instant, &'static str)> {
-        let verify = self.verifications.values().map(|v| (v.due, "verify")).min();
+        let verify = self.checks.next().map(|at| (at, "check"));
         let resend = self.probe.as_ref().and_then(ProbeWatch::due).map(|at| (at, "probe again"));
         let watchdog = (!self.peers.live().is_empty()).then_some((self.watchdog_at, "watchdog"));
         let nack = self.nacks.next().map(|at| (at, "nack"));
@@ -239,7 +248,12 @@ impl Swim {
 
     /// When the time to refute runs out for somebody whom this agent times itself.
     pub(crate) fn next_suspicion(&self) -> Option<(Instant, &'static str)> {
-        self.suspicions.next().map(|at| (at, "suspicion"))
+        let at = self.suspicions.next()?;
+        // Who hears nobody judges nobody before the time for that is over.
+        let deaf = self.is_deaf(at);
+        let live = self.peers.live().len() + 1;
+        let at = if deaf { at.max(self.hearing.last + self.config.isolation_timeout(live)) } else { at };
+        Some((at, "suspicion"))
     }
 
     // ---- the world tells us
@@ -253,6 +267,7 @@ impl Swim {
         now: Instant,
     ) {
         let sender_addr = frame.from_addr.unwrap_or(from);
+        let by = Some(frame.from);
         if !frame.from_epoch.is_plausible() {
             self.counters.members_refused += 1;
             return;
@@ -267,13 +282,14 @@ impl Swim {
             return;
         }
         let own = self.life.key;
-        self.handle_updates_where(updates, now, |u| u.key == own);
+        self.handle_updates_where(updates, by, now, |u| u.key == own);
         if frame.to != self.life.key || frame.to_epoch != self.life.epoch {
             // Meant for an earlier life, or for whoever had this address before: say who is here.
             self.output.push_back(Output::Tell(sender_addr, self.own_update()));
             return;
         }
         self.watch_answer(frame, now);
+        self.note_answered_check(frame);
         self.heard_at.insert(frame.from, sender_addr);
         self.move_if_known_elsewhere(frame, sender_addr, now);
         let mut internal = Vec::with_capacity(64);
@@ -282,29 +298,38 @@ impl Swim {
         // for ourselves); it changed nothing.
         let _ = self.with_foca(now, |foca, world| foca.handle_data(&internal, world));
         if self.peers.get(frame.from).is_some_and(|p| p.state.is_live() && p.epoch == frame.from_epoch) {
-            self.handle_updates_where(updates, now, |u| u.key != own);
+            self.handle_updates_where(updates, by, now, |u| u.key != own);
             self.note_help(frame, sender_addr, now);
         }
     }
 
-    /// Member updates without a SWIM frame.
-    pub(crate) fn handle_updates(&mut self, updates: &[MemberUpdate], now: Instant) {
-        self.handle_updates_where(updates, now, |_| true);
+    /// Member updates without a SWIM frame, from whoever is at `from`.
+    pub(crate) fn handle_updates(&mut self, updates: &[MemberUpdate], from: SocketAddr, now: Instant) {
+        let by = self.peers.live_at(from);
+        self.handle_updates_where(updates, by, now, |_| true);
     }
 
     fn handle_updates_where(
         &mut self,
         updates: &[MemberUpdate],
+        by: Option<NodeKey>,
         now: Instant,
         wanted: impl Fn(&MemberUpdate) -> bool,
     ) {
         for u in updates.iter().filter(|u| wanted(u)) {
-            self.handle_update(u, true, now);
+            self.handle_update(u, true, by, now);
         }
     }
 
-    /// One claim about one member. `spread` says whether it is to be passed on when it is news.
-    pub(crate) fn handle_update(&mut self, u: &MemberUpdate, spread: bool, now: Instant) {
+    /// One claim about one member, told by `by`. `spread` says whether it is to be passed on when it
+    /// is news.
+    pub(crate) fn handle_update(
+        &mut self,
+        u: &MemberUpdate,
+        spread: bool,
+        by: Option<NodeKey>,
+        now: Instant,
+    ) {
         if !u.epoch.is_plausible() {
             self.counters.members_refused += 1;
             return;
@@ -316,8 +341,8 @@ impl Swim {
         match self.peers.compare(u) {
             News::Known => {}
             News::Contradicts => self.notice(u.key, u.addr, u.epoch, now),
-            News::Newer if self.is_refuted_down(u) => {}
-            News::Newer if self.is_second_hand_down(u) => self.verify(u, now),
+            News::Newer if self.is_refuted_down(u) => self.contradict(u.key, by),
+            News::Newer if self.is_second_hand_down(u) => self.hear_of_down(u, by, now),
             News::Newer => {
                 if self.has_room_for(u.key, now) {
                     self.apply(u, spread, now);
@@ -341,22 +366,21 @@ impl Swim {
         }
         self.run_suspicions(now);
         self.run_nacks(now);
-        self.run_verifications(now);
+        self.run_checks(now);
         self.probe_again(now);
         self.check_watchdog(now);
     }
 
     /// Moves every deadline by a time in which this agent did not run: others could not answer it.
-    pub(crate) fn postpone(&mut self, stall: Duration) {
+    pub(crate) fn postpone(&mut self, stall: Duration, now: Instant) {
         if !self.config.forgives_stalls() {
             return;
         }
         self.world.timers.postpone(stall);
-        self.suspicions.postpone(stall);
+        self.forgive(stall, now);
+        self.hearing.last = (self.hearing.last + stall).min(now);
         self.nacks.postpone(stall);
-        for v in self.verifications.values_mut() {
-            v.due += stall;
-        }
+        self.checks.postpone(stall);
         if let Some(probe) = &mut self.probe {
             probe.postpone(stall);
         }
@@ -517,7 +541,7 @@ impl Swim {
             }
             Timer::ProbeRandomMember(_) => {
                 self.probe = None;
-                self.world.nacks_missing = self.asked.as_ref().map_or(0, Asked::missing);
+                self.world.nacks_missing = self.asked.as_ref().map_or(0, |asked| asked.missing(&self.peers));
             }
             Timer::SendIndirectProbe { .. }
             | Timer::PeriodicAnnounce(_)
@@ -550,8 +574,7 @@ impl Swim {
         f: impl FnOnce(&mut Foca<Life, Adapter, SmallRng, NoCustomBroadcast>, &mut World) -> R,
     ) -> R {
         self.world.now = now;
-        self.world.suspicion_timeout = (!self.config.times_suspicions())
-            .then(|| self.config.suspicion_timeout(self.peers.live().len() + 1));
+        self.world.deaf = self.is_deaf(now);
         let result = f(&mut self.foca, &mut self.world);
         self.absorb(now);
         result
@@ -592,7 +615,8 @@ impl Swim {
             && asked.is_about(life.key, life.epoch)
         {
             // A second opinion on who was suspect already.
-            self.accuse(life, asked.incarnation, now);
+            let incarnation = asked.incarnation;
+            self.accuse_after_probe(life.key, life.epoch, incarnation, now);
         }
         for header in std::mem::take(&mut self.world.sends) {
             self.send(&header, now);
@@ -611,9 +635,6 @@ impl Swim {
                 self.counters.suspicions_refuted += 1;
             }
             _ => {}
-        }
-        if u.state != Liveness::Suspect {
-            self.verifications.remove(&u.key);
         }
         self.peers.put(&u, now);
         self.time_suspicion(&u, now);
@@ -653,9 +674,13 @@ impl Swim {
             from_addr: Some(self.addr),
             message,
         };
-        self.note_asked(&frame);
+        self.note_asked(&frame, now);
         if let SwimMessage::Ping(number) = message {
             self.counters.probes_sent += 1;
+            if self.config.is_complete() {
+                let wait = self.config.direct_wait(self.peers.rtt(frame.to));
+                self.world.timers.hasten_indirect(now + self.world.health.stretch(wait));
+            }
             self.probe = Some(ProbeWatch::new(
                 frame,
                 addr,

@@ -5,9 +5,9 @@
 //! not heard at all speaks against the asker's own health (Dadgar et al. 2018, "LHA Probe").
 //! Decides nothing about the target.
 
-use super::{Output, Swim};
+use super::{Output, Peers, Swim};
 use crate::model::{Incarnation, Instant, NodeKey};
-use crate::wire::frame::{Epoch, Nack, SwimFrame, SwimMessage, Third};
+use crate::wire::frame::{Epoch, Liveness, Nack, SwimFrame, SwimMessage, Third};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -23,13 +23,15 @@ pub(super) struct Asked {
     /// That of the target when it was pinged.
     pub(super) incarnation: Incarnation,
     number: u8,
+    pub(super) since: Instant,
     silent: BTreeSet<NodeKey>,
 }
 
 impl Asked {
-    /// Helpers that have sent no nack.
-    pub(super) fn missing(&self) -> u32 {
-        u32::try_from(self.silent.len()).unwrap_or(u32::MAX)
+    /// Helpers that have sent no nack, of those that are not suspect themselves.
+    pub(super) fn missing(&self, peers: &Peers) -> u32 {
+        let well = |key: &&NodeKey| peers.get(**key).is_some_and(|p| p.state == Liveness::Alive);
+        u32::try_from(self.silent.iter().filter(well).count()).unwrap_or(u32::MAX)
     }
 
     /// Is it this life that was probed?
@@ -89,7 +91,7 @@ impl Nacks {
 
 impl Swim {
     /// A probe of ours begins, or a member is asked to help with it.
-    pub(super) fn note_asked(&mut self, frame: &SwimFrame) {
+    pub(super) fn note_asked(&mut self, frame: &SwimFrame, now: Instant) {
         if !self.config.sends_nacks() {
             return;
         }
@@ -97,7 +99,8 @@ impl Swim {
             SwimMessage::Ping(number) => {
                 let incarnation = self.peers.get(frame.to).map_or(0, |p| p.incarnation);
                 let (target, epoch) = (frame.to, frame.to_epoch);
-                self.asked = Some(Asked { target, epoch, incarnation, number, silent: BTreeSet::new() });
+                self.asked =
+                    Some(Asked { target, epoch, incarnation, number, since: now, silent: BTreeSet::new() });
             }
             SwimMessage::PingRequest(..) => {
                 if let Some(asked) = &mut self.asked {

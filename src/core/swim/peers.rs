@@ -76,6 +76,11 @@ impl Peers {
         self.live_at.contains_key(&addr)
     }
 
+    /// The live member at this address.
+    pub(crate) fn live_at(&self, addr: SocketAddr) -> Option<NodeKey> {
+        self.live_at.get(&addr).copied()
+    }
+
     /// The members held for failed, in the order of their keys.
     pub(crate) fn failed(&self) -> impl Iterator<Item = (NodeKey, &Peer)> {
         self.failed.iter().filter_map(|k| self.table.get(k).map(|p| (*k, p)))

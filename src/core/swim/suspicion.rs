@@ -1,4 +1,4 @@
-//! Suspicions that this agent times itself.
+//! Suspicions, and when the time of a suspect is up.
 //!
 //! Owns one deadline for each member that is suspect here, raised by an own probe or by hearsay
 //! (Das et al. 2002, section 4.2), and the names of its accusers. With accusers named, a suspicion
@@ -25,12 +25,15 @@ pub(super) struct Patience {
 impl Patience {
     /// In a cluster of `live` members, the suspect and this node among them.
     pub(super) fn of(config: &Config, live: usize) -> Self {
-        let min = config.suspicion_timeout(live);
+        let unit = config.suspicion_timeout(live);
         // Neither the suspect nor its first accuser can confirm.
         let others = u32::try_from(live.saturating_sub(2)).unwrap_or(u32::MAX);
         let confirmations = config.confirmations().min(others);
-        let max = if confirmations == 0 { min } else { min * config.suspicion_stretch() };
-        Self { min, max, confirmations }
+        if confirmations == 0 {
+            return Self { min: unit, max: unit, confirmations };
+        }
+        let min = if config.is_complete() { config.suspicion_min.min(unit) } else { unit };
+        Self { min, max: unit * config.suspicion_stretch, confirmations }
     }
 
     /// What remains of it, from the start of the suspicion, when so many have confirmed it.
@@ -45,7 +48,7 @@ impl Patience {
 
 /// One member under suspicion.
 #[derive(Debug, Clone)]
-struct Suspicion {
+pub(super) struct Suspicion {
     epoch: Epoch,
     incarnation: Incarnation,
     since: Instant,
@@ -53,19 +56,52 @@ struct Suspicion {
     patience: Patience,
     /// Those who are known to suspect it themselves; at most one more than can confirm.
     accusers: Vec<NodeKey>,
+    /// How many of them were told by their kernel that nobody listens there.
+    refused: usize,
+    /// What this node's own accusation cost it in health.
+    pub(super) cost: u32,
+    /// When its time was up first, if it waits for others to be told of together.
+    up_since: Option<Instant>,
 }
 
 impl Suspicion {
     /// Names the accuser unless it is known or enough are; says whether that was news.
-    fn add(&mut self, accuser: NodeKey, now: Instant) -> bool {
+    fn add(&mut self, accuser: NodeKey, refused: bool, now: Instant) -> bool {
         let known = self.accusers.contains(&accuser);
-        if known || self.accusers.len() > self.patience.confirmations as usize {
+        if known || self.is_crowd() {
             return false;
         }
         self.accusers.push(accuser);
-        let confirmed = u32::try_from(self.accusers.len() - 1).unwrap_or(u32::MAX);
-        self.due = (self.since + self.patience.after(confirmed)).max(now);
+        self.refused += usize::from(refused);
+        self.due = (self.since + self.wait()).max(now);
         true
+    }
+
+    /// The time to refute, with the accusers that there are.
+    fn wait(&self) -> Duration {
+        let confirmed = u32::try_from(self.accusers.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let wait = self.patience.after(confirmed);
+        let crashed =
+            self.patience.confirmations > 0 && self.is_crowd() && self.refused == self.accusers.len();
+        if crashed { wait / 2 } else { wait }
+    }
+
+    /// As many accuse it as can shorten anything.
+    fn is_crowd(&self) -> bool {
+        self.accusers.len() > self.patience.confirmations as usize
+    }
+
+    /// Nobody was heard to accuse it of being silent in this incarnation.
+    pub(super) fn is_unheard_of(&self, incarnation: Incarnation) -> bool {
+        self.incarnation == incarnation && self.accusers.is_empty()
+    }
+
+    pub(super) fn is_accused_by_others(&self, than: NodeKey) -> bool {
+        self.accusers.iter().any(|key| *key != than)
+    }
+
+    pub(super) fn is_accused_by(&self, key: NodeKey) -> bool {
+        self.accusers.contains(&key)
     }
 }
 
@@ -81,6 +117,14 @@ impl Suspicions {
         self.by_due.first().map(|(at, _)| *at)
     }
 
+    pub(super) fn get(&self, key: NodeKey) -> Option<&Suspicion> {
+        self.table.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: NodeKey) -> Option<&mut Suspicion> {
+        self.table.get_mut(&key)
+    }
+
     /// The member is suspect from now on, in this life and incarnation.
     fn begin(
         &mut self,
@@ -92,8 +136,18 @@ impl Suspicions {
     ) {
         let due = now + patience.after(0);
         self.by_due.insert((due, key));
-        let accusers = Vec::new();
-        self.table.insert(key, Suspicion { epoch, incarnation, since: now, due, patience, accusers });
+        let suspicion = Suspicion {
+            epoch,
+            incarnation,
+            since: now,
+            due,
+            patience,
+            accusers: Vec::new(),
+            refused: 0,
+            cost: 0,
+            up_since: None,
+        };
+        self.table.insert(key, suspicion);
     }
 
     /// Takes in that somebody suspects a member who is suspect here; says whether that was news.
@@ -103,12 +157,25 @@ impl Suspicions {
             return false;
         }
         let before = s.due;
-        let news = s.add(a.accuser, now);
-        if s.due != before {
-            self.by_due.remove(&(before, a.subject));
-            self.by_due.insert((s.due, a.subject));
-        }
+        let news = s.add(a.accuser, a.refused, now);
+        let due = s.due;
+        self.moved(a.subject, before, due);
         news
+    }
+
+    /// Lets the time of a suspect be up at `due`.
+    fn set_due(&mut self, key: NodeKey, due: Instant) {
+        if let Some(s) = self.table.get_mut(&key) {
+            let before = std::mem::replace(&mut s.due, due);
+            self.moved(key, before, due);
+        }
+    }
+
+    fn moved(&mut self, key: NodeKey, before: Instant, due: Instant) {
+        if before != due {
+            self.by_due.remove(&(before, key));
+            self.by_due.insert((due, key));
+        }
     }
 
     /// The member is not suspect any more; whoever had accused it.
@@ -118,27 +185,37 @@ impl Suspicions {
         s.accusers
     }
 
+    fn all(&self) -> Vec<NodeKey> {
+        self.table.keys().copied().collect()
+    }
+
     /// A member whose time is up.
     fn due(&self, now: Instant) -> Option<NodeKey> {
         self.by_due.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
     }
 
-    /// Moves every deadline by `by`.
-    pub(super) fn postpone(&mut self, by: Duration) {
+    /// The last of the suspects with at least `accusers` whose time is up until `end`.
+    fn last_due(&self, end: Instant, accusers: usize) -> Option<Instant> {
+        let until = self.by_due.range(..=(end, NodeKey(u64::MAX))).rev();
+        let accused = |key: &NodeKey| self.table.get(key).is_some_and(|s| s.accusers.len() >= accusers);
+        until.filter(|(_, key)| accused(key)).map(|(at, _)| *at).next()
+    }
+
+    /// Moves every deadline by `by`, and that of a suspicion which is younger by its age; at least
+    /// `left` is left of each, unless that is more than it had at its beginning.
+    pub(super) fn postpone(&mut self, by: Duration, left: Duration, now: Instant) {
         for s in self.table.values_mut() {
+            let by = by.max((now + left).since(s.due)).min(now.since(s.since));
             s.since += by;
             s.due += by;
         }
-        self.by_due = self.by_due.iter().map(|(at, key)| (*at + by, *key)).collect();
+        self.by_due = self.table.iter().map(|(key, s)| (s.due, *key)).collect();
     }
 }
 
 impl Swim {
     /// Starts and ends the suspicion of a member of which this was just accepted.
     pub(super) fn time_suspicion(&mut self, u: &MemberUpdate, now: Instant) {
-        if !self.config.times_suspicions() {
-            return;
-        }
         self.end_suspicion(u.key);
         if u.state == Liveness::Suspect {
             let patience = Patience::of(&self.config, self.peers.live().len() + 1);
@@ -149,20 +226,138 @@ impl Swim {
     /// Takes in that somebody suspects a member who is suspect here, and passes it on if it is news.
     pub(super) fn confirm(&mut self, a: Accusation, now: Instant) {
         if self.suspicions.confirm(&a, now) {
+            self.restore_health(a.subject, a.accuser);
             self.output.push_back(super::Output::Accused(a));
+        }
+    }
+
+    /// A failed probe of ours that others confirm was not our fault.
+    fn restore_health(&mut self, subject: NodeKey, accuser: NodeKey) {
+        if accuser != self.life.key
+            && self.config.is_complete()
+            && let Some(s) = self.suspicions.get_mut(subject)
+        {
+            let cost = std::mem::take(&mut s.cost);
+            self.refund(cost);
+        }
+    }
+
+    /// Gives back what failed probes cost that were no fault of ours; the next probe comes sooner.
+    pub(super) fn refund(&mut self, cost: u32) {
+        let before = self.world.health.score();
+        self.world.health.better(cost);
+        let share = f64::from(self.world.health.score() + 1) / f64::from(before + 1);
+        if share < 1.0 {
+            self.world.timers.hasten_probe(self.world.now, share);
+        }
+    }
+
+    /// Somebody says that it holds a member for failed that is suspect here: one accuser more. What
+    /// travels is the verdict, so that is not passed on.
+    pub(super) fn count_accuser(&mut self, a: &Accusation, now: Instant) {
+        self.suspicions.confirm(a, now);
+    }
+
+    /// A member that a crowd accuses here, and that others have failed, has had its time if it had
+    /// half of the shortest: what this agent thinks of its own health matters no more.
+    pub(super) fn believe_others(&mut self, key: NodeKey, now: Instant) {
+        let Some(s) = self.suspicions.get_mut(key) else { return };
+        if s.is_crowd() && now.since(s.since) >= s.patience.min / 2 {
+            s.up_since = s.up_since.or(Some(now));
+            self.suspicions.set_due(key, now);
         }
     }
 
     /// Members that did not refute in time have failed.
     pub(crate) fn run_suspicions(&mut self, now: Instant) {
         while let Some(key) = self.suspicions.due(now) {
-            self.end_suspicion(key);
-            let Some(u) = self.peers.as_update(key).filter(|u| u.state == Liveness::Suspect) else {
+            if self.config.is_complete() && self.must_wait(key, now) {
+                if self.suspicions.due(now) == Some(key) {
+                    return;
+                }
                 continue;
-            };
-            self.apply(&MemberUpdate { state: Liveness::Down, ..u }, true, now);
-            self.notice(u.key, u.addr, u.epoch, now);
+            }
+            self.end_suspicion(key);
+            self.fail(key, now);
         }
+    }
+
+    fn fail(&mut self, key: NodeKey, now: Instant) {
+        let Some(u) = self.peers.as_update(key).filter(|u| u.state.is_live()) else { return };
+        self.apply(&MemberUpdate { state: Liveness::Down, ..u }, true, now);
+        self.notice(u.key, u.addr, u.epoch, now);
+    }
+
+    /// Whether the verdict on a suspect whose time is up has to wait, for one of these reasons.
+    fn must_wait(&mut self, key: NodeKey, now: Instant) -> bool {
+        if self.is_deaf(now) {
+            self.judge_as_deaf(now);
+            return true;
+        }
+        self.lacks_accusers(key, now) || self.doubts_itself(key, now) || self.waits_for_others(key, now)
+    }
+
+    /// Who hears nobody blames itself; but not for ever.
+    fn judge_as_deaf(&mut self, now: Instant) {
+        let live = self.peers.live().len() + 1;
+        if now < self.hearing.last + self.config.isolation_timeout(live) {
+            return;
+        }
+        let suspects = self.suspicions.all();
+        tracing::warn!(
+            suspects = suspects.len(),
+            "nothing was heard from anybody for too long: suspects fail"
+        );
+        for key in suspects {
+            self.end_suspicion(key);
+            self.fail(key, now);
+        }
+    }
+
+    /// Of three and more members nobody is failed on the word of one: it is asked again, by
+    /// this agent itself, and whoever hears the accusation anew may join it.
+    fn lacks_accusers(&mut self, key: NodeKey, now: Instant) -> bool {
+        let others = self.peers.live().len().saturating_sub(1);
+        let own = self.life.key;
+        let again = now + self.config.suspicion_timeout(self.peers.live().len() + 1);
+        let Some(s) = self.suspicions.get(key) else { return false };
+        if others == 0 || s.accusers.len() >= ACCUSERS_MIN {
+            return false;
+        }
+        if s.is_accused_by(own) {
+            let Suspicion { epoch, incarnation, refused, .. } = *s;
+            let refused = refused > 0;
+            let again = Accusation { subject: key, epoch, incarnation, accuser: own, refused };
+            self.output.push_back(super::Output::Accused(again));
+        }
+        self.suspicions.set_due(key, again);
+        self.begin_check(key, false, now);
+        true
+    }
+
+    /// Who does badly itself takes its time with others, up to one unit of patience.
+    fn doubts_itself(&mut self, key: NodeKey, now: Instant) -> bool {
+        let Some(s) = self.suspicions.get(key).filter(|s| s.up_since.is_none()) else { return false };
+        let unit = self.config.suspicion_timeout(self.peers.live().len() + 1);
+        let wait = s.wait();
+        let due = s.since + self.world.health.stretch(wait).min(unit.max(wait));
+        let doubts = due > now;
+        if doubts {
+            self.suspicions.set_due(key, due);
+        }
+        doubts
+    }
+
+    /// Members that fail together are told of together, if that is soon.
+    fn waits_for_others(&mut self, key: NodeKey, now: Instant) -> bool {
+        let within = self.config.probe_interval;
+        let Some(s) = self.suspicions.get_mut(key) else { return false };
+        let end = *s.up_since.get_or_insert(now) + within;
+        let last = self.suspicions.last_due(end, ACCUSERS_MIN).unwrap_or(now);
+        if last > now {
+            self.suspicions.set_due(key, last);
+        }
+        last > now
     }
 
     fn end_suspicion(&mut self, key: NodeKey) {
@@ -172,6 +367,10 @@ impl Swim {
         }
     }
 }
+
+/// Members that must accuse another, each after a probe of its own, before it can fail where there
+/// are more than two.
+const ACCUSERS_MIN: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -192,7 +391,7 @@ mod tests {
 
     fn accusation(by: u64) -> Accusation {
         let epoch = Epoch::first_of(Generation(9));
-        Accusation { subject: SUBJECT, epoch, incarnation: 2, accuser: NodeKey(by) }
+        Accusation { subject: SUBJECT, epoch, incarnation: 2, accuser: NodeKey(by), refused: false }
     }
 
     fn suspicions(live: usize) -> Suspicions {
@@ -276,7 +475,7 @@ mod tests {
     #[test]
     fn a_stall_moves_every_deadline() {
         let mut s = suspicions(10);
-        s.postpone(Duration::from_secs(7));
+        s.postpone(Duration::from_secs(7), Duration::ZERO, at(7_000));
         assert_eq!(s.next(), Some(at(37_000)));
         for by in 5..9 {
             s.confirm(&accusation(by), at(8_000));

@@ -78,6 +78,15 @@ impl<T> Timers<T> {
         }
     }
 
+    /// Lets the indirect stage of the probe under way begin at `at`, if it would be later.
+    pub(super) fn hasten_indirect(&mut self, at: Instant) {
+        let later = |key: &Key, t: &Timer<T>| key.0 > at && matches!(t, Timer::SendIndirectProbe { .. });
+        let Some(key) = self.queue.iter().find(|(key, t)| later(key, t)).map(|(key, _)| *key) else { return };
+        if let Some(timer) = self.queue.remove(&key) {
+            self.queue.insert((at, key.1, key.2), timer);
+        }
+    }
+
     /// Whether the next probe is scheduled. Without it probing has ended for good.
     pub(super) fn has_probe(&self) -> bool {
         self.queue.values().any(|t| matches!(t, Timer::ProbeRandomMember(_)))

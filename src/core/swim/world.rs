@@ -11,16 +11,17 @@ use std::time::Duration;
 pub(super) struct World {
     pub(super) timers: Timers,
     pub(super) now: Instant,
-    /// How long a suspect has to refute, at the present size of the cluster; `None` where foca does
-    /// not time that.
-    pub(super) suspicion_timeout: Option<Duration>,
     pub(super) health: Health,
+    /// Who hears nobody has no use for probing slower.
+    pub(super) deaf: bool,
     /// Helpers of the probe under way that have sent no nack.
     pub(super) nacks_missing: u32,
     pub(super) sends: Vec<Header<Life>>,
     pub(super) renewed: Option<Life>,
     /// Whose probe has just ended without an answer.
     pub(super) unanswered: Option<Life>,
+    /// What that cost in health.
+    pub(super) last_cost: u32,
     pub(super) failed_probes: u64,
     pub(super) nacks_missed: u64,
 }
@@ -30,12 +31,13 @@ impl World {
         Self {
             timers: Timers::default(),
             now,
-            suspicion_timeout: None,
             health,
+            deaf: false,
             nacks_missing: 0,
             sends: Vec::new(),
             renewed: None,
             unanswered: None,
+            last_cost: 0,
             failed_probes: 0,
             nacks_missed: 0,
         }
@@ -51,7 +53,8 @@ impl Runtime<Life> for World {
                 self.unanswered = Some(*life);
                 self.failed_probes += 1;
                 self.nacks_missed += u64::from(self.nacks_missing);
-                self.health.worse(1 + self.nacks_missing);
+                self.last_cost = 1 + self.nacks_missing;
+                self.health.worse(self.last_cost);
             }
             // Ups and downs are read off the updates, and what is sent off `send_to`.
             Notification::MemberUp(_)
@@ -73,10 +76,9 @@ impl Runtime<Life> for World {
 
     fn submit_after(&mut self, timer: Timer<Life>, after: Duration) {
         let after = match timer {
-            Timer::ChangeSuspectToDown { .. } => match self.suspicion_timeout {
-                Some(timeout) => timeout,
-                None => return,
-            },
+            // Whoever hears of a suspicion times it: see `suspicion`.
+            Timer::ChangeSuspectToDown { .. } => return,
+            Timer::ProbeRandomMember(_) | Timer::SendIndirectProbe { .. } if self.deaf => after,
             Timer::ProbeRandomMember(_) | Timer::SendIndirectProbe { .. } => self.health.stretch(after),
             Timer::PeriodicAnnounce(_)
             | Timer::PeriodicAnnounceDown(_)

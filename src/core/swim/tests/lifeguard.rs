@@ -4,24 +4,31 @@
 use super::*;
 use crate::core::Membership;
 use crate::core::Settings;
+use crate::wire::frame::Charge;
 
-fn node(n: u16, membership: Membership) -> Swim {
+pub(super) fn node(n: u16, membership: Membership) -> Swim {
     let config = Config::new(Settings::lan()).expect("valid").with_membership(membership);
     let key = NodeKey(u64::from(n));
     let mut s = Swim::new(key, epoch(100), addr(n), config, u64::from(n), Instant::START);
     for peer in (1..=8).filter(|peer| *peer != n) {
-        s.handle_update(&update(peer, Liveness::Alive, 0), true, at(0));
+        s.handle_update(&update(peer, Liveness::Alive, 0), true, None, at(0));
     }
     outputs(&mut s);
     s
 }
 
-fn accusation(subject: u16, incarnation: Incarnation, accuser: u16) -> Accusation {
+pub(super) fn accusation(subject: u16, incarnation: Incarnation, accuser: u16) -> Accusation {
     let (subject, accuser) = (NodeKey(u64::from(subject)), NodeKey(u64::from(accuser)));
-    Accusation { subject, epoch: epoch(100), incarnation, accuser }
+    Accusation { subject, epoch: epoch(100), incarnation, accuser, refused: false }
 }
 
-fn frame(from: u16, to: u16, message: SwimMessage) -> SwimFrame {
+pub(super) fn hear(s: &mut Swim, accusations: &[Accusation], now: Instant) {
+    for charge in Charge::group(accusations) {
+        s.handle_charge(&charge, now);
+    }
+}
+
+pub(super) fn frame(from: u16, to: u16, message: SwimMessage) -> SwimFrame {
     SwimFrame {
         from: NodeKey(u64::from(from)),
         from_epoch: epoch(100),
@@ -37,11 +44,11 @@ fn third(n: u16) -> crate::wire::frame::Third {
     crate::wire::frame::Third { key: NodeKey(u64::from(n)), epoch: epoch(100), addr: addr(n) }
 }
 
-fn accused(out: &[Output]) -> Vec<Accusation> {
+pub(super) fn accused(out: &[Output]) -> Vec<Accusation> {
     out.iter().filter_map(|o| if let Output::Accused(a) = o { Some(*a) } else { None }).collect()
 }
 
-fn news_of(out: &[Output], n: u16) -> Vec<Liveness> {
+pub(super) fn news_of(out: &[Output], n: u16) -> Vec<Liveness> {
     let key = NodeKey(u64::from(n));
     out.iter()
         .filter_map(|o| if let Output::News(u) = o { Some(u) } else { None })
@@ -51,7 +58,7 @@ fn news_of(out: &[Output], n: u16) -> Vec<Liveness> {
 }
 
 /// Runs all timers up to `end`; every probe is answered at once, except those of `silent`.
-fn run_answered(s: &mut Swim, silent: &[u16], end: Instant) -> Vec<Output> {
+pub(super) fn run_answered(s: &mut Swim, silent: &[u16], end: Instant) -> Vec<Output> {
     let mut all = Vec::new();
     while let Some((now, _)) = s.next_deadline()
         && now <= end
@@ -75,7 +82,7 @@ fn run_answered(s: &mut Swim, silent: &[u16], end: Instant) -> Vec<Output> {
 #[test]
 fn who_hears_of_a_suspicion_times_it_himself() {
     let mut s = node(1, Membership::Swim);
-    s.handle_update(&update(2, Liveness::Suspect, 0), true, at(500));
+    s.handle_update(&update(2, Liveness::Suspect, 0), true, None, at(500));
     let out = run_answered(&mut s, &[2], at(4_400));
     assert_eq!(state(&s, 2), Some(Liveness::Suspect));
     assert!(accused(&out).is_empty(), "plain SWIM names nobody");
@@ -88,11 +95,11 @@ fn who_hears_of_a_suspicion_times_it_himself() {
 #[test]
 fn a_suspicion_refuted_in_time_ends_nothing_and_a_new_one_has_its_own_time() {
     let mut s = node(1, Membership::Swim);
-    s.handle_update(&update(2, Liveness::Suspect, 0), true, at(500));
-    s.handle_update(&update(2, Liveness::Alive, 1), true, at(2_000));
+    s.handle_update(&update(2, Liveness::Suspect, 0), true, None, at(500));
+    s.handle_update(&update(2, Liveness::Alive, 1), true, None, at(2_000));
     run_answered(&mut s, &[], at(2_400));
-    s.handle_update(&update(2, Liveness::Suspect, 1), true, at(2_500));
-    s.handle_update(&update(2, Liveness::Suspect, 1), true, at(3_500));
+    s.handle_update(&update(2, Liveness::Suspect, 1), true, None, at(2_500));
+    s.handle_update(&update(2, Liveness::Suspect, 1), true, None, at(3_500));
     run_answered(&mut s, &[], at(6_400));
     assert_eq!(state(&s, 2), Some(Liveness::Suspect), "hearing it again changes nothing");
     run_answered(&mut s, &[], at(6_600));
@@ -103,10 +110,10 @@ fn a_suspicion_refuted_in_time_ends_nothing_and_a_new_one_has_its_own_time() {
 fn a_down_of_an_incarnation_that_was_refuted_says_nothing() {
     for membership in [Membership::Swim, Membership::Lifeguard] {
         let mut s = node(1, membership);
-        s.handle_update(&update(2, Liveness::Alive, 1), true, at(0));
-        s.handle_update(&update(2, Liveness::Down, 0), true, at(10));
+        s.handle_update(&update(2, Liveness::Alive, 1), true, None, at(0));
+        s.handle_update(&update(2, Liveness::Down, 0), true, None, at(10));
         assert_eq!(state(&s, 2), Some(Liveness::Alive));
-        s.handle_update(&update(2, Liveness::Down, 1), true, at(20));
+        s.handle_update(&update(2, Liveness::Down, 1), true, None, at(20));
         assert_eq!(state(&s, 2), Some(Liveness::Down), "and one of the present one is believed");
     }
 }
@@ -127,8 +134,8 @@ fn swim_neither_doubts_itself_nor_asks_for_nacks() {
 #[test]
 fn time_that_passed_without_running_counts_where_nothing_is_forgiven() {
     let mut s = node(1, Membership::Swim);
-    s.handle_update(&update(2, Liveness::Suspect, 0), true, at(500));
-    s.postpone(Duration::from_secs(30));
+    s.handle_update(&update(2, Liveness::Suspect, 0), true, None, at(500));
+    s.postpone(Duration::from_secs(30), at(30_000));
     s.handle_timeout(at(30_000));
     assert_eq!(state(&s, 2), Some(Liveness::Down));
 }
@@ -148,7 +155,7 @@ fn a_failed_probe_accuses_in_ones_own_name() {
 fn accusers_shorten_a_suspicion_each_once() {
     let mut s = node(1, Membership::Lifeguard);
     let accuse = |s: &mut Swim, by: u16, ms| {
-        s.handle_accusations(&[accusation(2, 0, by)], at(ms));
+        hear(s, &[accusation(2, 0, by)], at(ms));
         accused(&outputs(s)).len()
     };
     assert_eq!(accuse(&mut s, 3, 10), 1);
@@ -166,7 +173,7 @@ fn accusers_shorten_a_suspicion_each_once() {
 #[test]
 fn a_suspect_that_fails_ones_own_probe_is_accused_by_oneself_too() {
     let mut s = node(1, Membership::Lifeguard);
-    s.handle_accusations(&[accusation(2, 0, 3)], at(10));
+    hear(&mut s, &[accusation(2, 0, 3)], at(10));
     let out = run_answered(&mut s, &[2], at(15_000));
     assert_eq!(accused(&out), [accusation(2, 0, 3), accusation(2, 0, 1)]);
 }
@@ -174,18 +181,18 @@ fn a_suspect_that_fails_ones_own_probe_is_accused_by_oneself_too() {
 #[test]
 fn accusations_of_the_past_and_by_strangers_do_nothing() {
     let mut s = node(1, Membership::Lifeguard);
-    s.handle_update(&update(2, Liveness::Alive, 3), true, at(0));
+    s.handle_update(&update(2, Liveness::Alive, 3), true, None, at(0));
     outputs(&mut s);
-    s.handle_accusations(&[accusation(2, 2, 3)], at(10));
+    hear(&mut s, &[accusation(2, 2, 3)], at(10));
     assert_eq!((state(&s, 2), s.counters().accusations_refused), (Some(Liveness::Alive), 0));
     for wrong in [accusation(2, 3, 99), accusation(99, 0, 3), accusation(2, 3, 2)] {
-        s.handle_accusations(&[wrong], at(10));
+        hear(&mut s, &[wrong], at(10));
     }
     let mut far = accusation(2, 3, 3);
     far.epoch = epoch(101);
-    s.handle_accusations(&[far], at(10));
+    hear(&mut s, &[far], at(10));
     far.epoch = Epoch(u64::MAX);
-    s.handle_accusations(&[far], at(10));
+    hear(&mut s, &[far], at(10));
     assert_eq!((state(&s, 2), s.counters().accusations_refused), (Some(Liveness::Alive), 4));
     assert!(outputs(&mut s).is_empty());
 }
@@ -193,9 +200,9 @@ fn accusations_of_the_past_and_by_strangers_do_nothing() {
 #[test]
 fn the_end_of_a_suspicion_ends_its_rumours() {
     let mut s = node(1, Membership::Lifeguard);
-    s.handle_accusations(&[accusation(2, 0, 3), accusation(2, 0, 4)], at(10));
+    hear(&mut s, &[accusation(2, 0, 3), accusation(2, 0, 4)], at(10));
     outputs(&mut s);
-    s.handle_update(&update(2, Liveness::Alive, 1), true, at(20));
+    s.handle_update(&update(2, Liveness::Alive, 1), true, None, at(20));
     let accusers = vec![NodeKey(3), NodeKey(4)];
     assert!(outputs(&mut s).contains(&Output::Absolved(NodeKey(2), accusers)));
 }
@@ -203,7 +210,7 @@ fn the_end_of_a_suspicion_ends_its_rumours() {
 #[test]
 fn who_is_accused_refutes_once_and_doubts_himself() {
     let mut s = node(1, Membership::Lifeguard);
-    s.handle_accusations(&[accusation(1, 0, 3), accusation(1, 0, 4)], at(10));
+    hear(&mut s, &[accusation(1, 0, 3), accusation(1, 0, 4)], at(10));
     assert_eq!(s.own_update().incarnation, 1);
     assert_eq!(s.counters().health_score, 1);
 }
@@ -216,8 +223,8 @@ fn doubt_stretches_the_interval_and_the_wait_before_the_indirect_stage() {
         out.iter().filter(ping).count()
     };
     // Two suspicions of itself before the first probe at one second: the second comes after 3 s.
-    s.handle_accusations(&[accusation(1, 0, 3)], at(10));
-    s.handle_accusations(&[accusation(1, 1, 3)], at(20));
+    hear(&mut s, &[accusation(1, 0, 3)], at(10));
+    hear(&mut s, &[accusation(1, 1, 3)], at(20));
     assert_eq!(s.counters().health_score, 2);
     outputs(&mut s);
     let out = run(&mut s, at(2_400));
@@ -241,8 +248,8 @@ fn doubt_stretches_the_interval_and_the_wait_before_the_indirect_stage() {
 #[test]
 fn an_answered_probe_restores_confidence() {
     let mut s = node(1, Membership::Lifeguard);
-    s.handle_accusations(&[accusation(1, 0, 3)], at(10));
-    s.handle_accusations(&[accusation(1, 1, 3)], at(20));
+    hear(&mut s, &[accusation(1, 0, 3)], at(10));
+    hear(&mut s, &[accusation(1, 1, 3)], at(20));
     run_answered(&mut s, &[], at(1_000));
     assert_eq!(s.counters().health_score, 1);
     run_answered(&mut s, &[], at(4_000));
