@@ -26,7 +26,7 @@ impl Figures {
     fn median(&self) -> Option<f64> {
         let middle = self.values.len() / 2;
         let upper = *self.values.get(middle)?;
-        let even = self.values.len() % 2 == 0;
+        let even = self.values.len().is_multiple_of(2);
         Some(if even { f64::midpoint(self.values[middle - 1], upper) } else { upper })
     }
 
