@@ -1,0 +1,79 @@
+//! What each agent of a cluster believes of each other, and the events by which it came to.
+
+use std::time::Instant;
+
+/// What an agent tells about a member. Suspicions are not among it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Alive,
+    Failed,
+    Left,
+}
+
+/// One line of one agent's log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event {
+    /// When the line was read.
+    pub(crate) at: Instant,
+    pub(crate) observer: usize,
+    pub(crate) subject: usize,
+    pub(crate) status: Status,
+}
+
+/// All agents' views, as their logs tell them.
+#[derive(Debug)]
+pub(crate) struct Beliefs {
+    /// By observer, then subject.
+    views: Vec<Vec<Option<Status>>>,
+    /// Since the last mark.
+    events: Vec<Event>,
+}
+
+impl Beliefs {
+    pub(crate) fn new(agents: usize) -> Self {
+        Self { views: vec![vec![None; agents]; agents], events: Vec::new() }
+    }
+
+    pub(crate) fn take_in(&mut self, event: Event) {
+        if event.observer != event.subject {
+            self.views[event.observer][event.subject] = Some(event.status);
+            self.events.push(event);
+        }
+    }
+
+    /// Forgets the events so far, not what they led to.
+    pub(crate) fn mark(&mut self) {
+        self.events.clear();
+    }
+
+    /// `observer` starts anew and knows nothing.
+    pub(crate) fn forget_view(&mut self, observer: usize) {
+        self.views[observer].fill(None);
+    }
+
+    /// Every pair of an observer and a subject, with what the one believes of the other.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize, Option<Status>)> {
+        let rows = self.views.iter().enumerate();
+        rows.flat_map(|(o, row)| row.iter().enumerate().map(move |(s, status)| (o, s, *status)))
+            .filter(|(observer, subject, _)| observer != subject)
+    }
+
+    pub(crate) fn all_see_all(&self) -> bool {
+        self.pairs().all(|(_, _, status)| status == Some(Status::Alive))
+    }
+
+    /// Whether all others have `victim` for failed.
+    pub(crate) fn all_see_failed(&self, victim: usize) -> bool {
+        self.pairs().all(|(_, subject, status)| subject != victim || status == Some(Status::Failed))
+    }
+
+    /// Some of what keeps [`Self::all_see_all`] from holding, for a message.
+    pub(crate) fn not_alive(&self) -> Vec<(usize, usize, Option<Status>)> {
+        self.pairs().filter(|(_, _, status)| *status != Some(Status::Alive)).take(5).collect()
+    }
+
+    /// Verdicts since the mark.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(|e| e.status == Status::Failed)
+    }
+}

@@ -1,0 +1,168 @@
+//! A cluster of real agents that is killed when it is dropped.
+
+use crate::beliefs::{Beliefs, Event};
+use crate::ports;
+use crate::process::{self, Process, TICK};
+use crate::system::{Seat, Subject, System};
+use nix::sys::signal::Signal;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+/// Longer than a healthy cluster takes to find itself whole, on a busy machine.
+const START_PATIENCE: Duration = Duration::from_secs(90);
+/// From there until it is at rest.
+const SETTLE: Duration = Duration::from_secs(5);
+
+pub(crate) struct Cluster {
+    system: System,
+    seats: Vec<Seat>,
+    /// By seat; none where an agent was killed.
+    agents: Vec<Option<Process>>,
+    pub(crate) beliefs: Beliefs,
+    events: Receiver<Event>,
+    to_us: Sender<Event>,
+    _directory: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Starts `agents` agents and waits until all see all and are at rest.
+    pub(crate) fn start(system: System, agents: usize) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let seat = |number| Seat {
+            number,
+            port: ports::free(),
+            rpc_port: ports::free(),
+            directory: directory.path().to_owned(),
+        };
+        let seats: Vec<Seat> = (0..agents).map(seat).collect();
+        let (to_us, events) = mpsc::channel();
+        let mut cluster = Self {
+            system,
+            agents: seats.iter().map(|_| None).collect(),
+            seats,
+            beliefs: Beliefs::new(agents),
+            events,
+            to_us,
+            _directory: directory,
+        };
+        cluster.start_all();
+        cluster
+    }
+
+    fn start_all(&mut self) {
+        self.start_agent(0);
+        let deadline = Instant::now() + START_PATIENCE;
+        while !self.system.is_up(&self.seats[0]) {
+            assert!(Instant::now() < deadline, "the first agent lets others join");
+            process::sleep(Duration::from_millis(10));
+        }
+        for number in 1..self.seats.len() {
+            self.start_agent(number);
+        }
+        if self.until(START_PATIENCE, Beliefs::all_see_all).is_none() {
+            self.say_who_ended();
+            panic!("{} does not start: {:?}", self.system.name(), self.beliefs.not_alive());
+        }
+        self.watch_for(SETTLE);
+    }
+
+    fn say_who_ended(&mut self) {
+        for (number, agent) in self.agents.iter_mut().enumerate() {
+            if let Some(status) = agent.as_mut().and_then(Process::has_ended) {
+                eprintln!("agent {number} ended: {status}");
+            }
+        }
+    }
+
+    pub(crate) const fn size(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Starts the agent of a seat, which joins another.
+    pub(crate) fn start_agent(&mut self, number: usize) {
+        let others_run = self.agents.iter().any(Option::is_some);
+        let other = others_run.then(|| &self.seats[usize::from(number == 0)]);
+        let command = self.system.command(&self.seats[number], other);
+        let system = self.system;
+        let ports: Vec<u16> = self.seats.iter().map(|s| s.port).collect();
+        let to_us = self.to_us.clone();
+        let tell = move |line: &str| {
+            let at = Instant::now();
+            let told = system.read_line(line).and_then(|(subject, status)| {
+                let subject = match subject {
+                    Subject::Number(number) => number,
+                    Subject::Port(port) => ports.iter().position(|p| *p == port)?,
+                };
+                Some(Event { at, observer: number, subject, status })
+            });
+            if let Some(event) = told {
+                // Nobody listens any more when the cluster ends.
+                to_us.send(event).ok();
+            }
+        };
+        self.agents[number] = Some(Process::start(&command, tell));
+    }
+
+    /// Ends an agent as `kill -9` does, and tells when. It observes nothing from then on.
+    pub(crate) fn kill(&mut self, number: usize) -> Instant {
+        let at = Instant::now();
+        self.agents[number] = None;
+        at
+    }
+
+    /// Takes in what a killed agent told to the end, and forgets what it believed.
+    pub(crate) fn bury(&mut self, number: usize) {
+        while let Ok(event) = self.events.try_recv() {
+            self.beliefs.take_in(event);
+        }
+        self.beliefs.forget_view(number);
+    }
+
+    /// Sends a signal to some agents, and tells when.
+    pub(crate) fn signal(&self, numbers: &[usize], signal: Signal) -> Instant {
+        let at = Instant::now();
+        for &number in numbers {
+            self.agents[number].as_ref().expect("it runs").signal(signal);
+        }
+        at
+    }
+
+    /// Takes in events until `done` holds, and tells when the event came that made it so.
+    pub(crate) fn until(&mut self, patience: Duration, done: impl Fn(&Beliefs) -> bool) -> Option<Instant> {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Some(event) = self.next_event(TICK) {
+                self.beliefs.take_in(event);
+                if done(&self.beliefs) {
+                    return Some(event.at);
+                }
+            } else if done(&self.beliefs) {
+                return Some(Instant::now());
+            }
+        }
+        None
+    }
+
+    /// Takes in events for a set time.
+    pub(crate) fn watch_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            if let Some(event) = self.next_event(left.min(TICK)) {
+                self.beliefs.take_in(event);
+            }
+        }
+    }
+
+    fn next_event(&self, patience: Duration) -> Option<Event> {
+        process::check_interrupt();
+        match self.events.recv_timeout(patience) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => unreachable!("we hold a sender"),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! How fast and how rightly failures are told: real agents of Shoal, and of Serf beside them.
+//!
+//! Every cluster runs on loopback with the `lan` profile of its program, on ports of its own below
+//! those that the system gives away, in a temporary directory. A scenario alternates between the
+//! systems in blocks of a few runs, each block in a cluster of its own, and only one cluster lives
+//! at a time: they never compete, and weather on the machine meets both. Run number *n* has the
+//! same victims in both systems.
+//!
+//! - *kill*: `kill -9` of one agent, until the last survivor shows it failed; then it is started
+//!   again, until all see all. The kernel tells those who send to a closed port of loopback, as it
+//!   does when an agent crashes on a host that lives.
+//! - *stop*: `SIGSTOP` of one agent, until the last survivor shows it failed: nobody is told
+//!   anything, as when a host loses its power. Then `SIGCONT`, until all see all.
+//! - *flap3*: three agents together stop for 16 s and run for 250 ms, over and over for 80 s.
+//! - *flap16*: sixteen agents together stop for 16.4 s and run for 64 ms, over and over for 100 s: the
+//!   Interval experiment of the Lifeguard paper.
+//!
+//! What is counted are lines of the agents' logs, stamped when this program reads them: `a member
+//! failed` of Shoal, `EventMemberFailed` of Serf, one for each observer that comes to believe it, each
+//! time it does. An agent that is stopped writes its lines when it runs again; they are counted
+//! then, until ten seconds after the last stop. *At anyone* are all agents, the flapping ones too
+//! (never about themselves); *at healthy* are those that are never stopped.
+//!
+//! Run with
+//!
+//! ```text
+//! cargo bench --bench detection                        # everything, about an hour
+//! cargo bench --bench detection -- kill stop           # these scenarios
+//! RUNS=3 AGENTS=20 cargo bench --bench detection -- kill
+//! ```
+//!
+//! | environment | means | default |
+//! |---|---|---|
+//! | `AGENTS` | agents in a cluster | 50 |
+//! | `RUNS` | runs of each scenario | kill 20, stop 7, flap3 and flap16 5 |
+//! | `SYSTEMS` | which to measure, `shoal,serf` | both; Serf is skipped when it is not installed |
+//! | `SEED` | chooses victims and moments | 1 |
+//!
+//! Serf comes with `apt-get install serf`; the binary of Debian's 0.9.4 calls itself 0.8.2-dev.
+//!
+//! `cargo test --all-targets` builds it and runs nothing: without cargo's `--bench` it ends at once.
+//!
+//! Progress goes to standard error, a table in Markdown to standard output, also after ctrl-c.
+//! Children die with this program: each is killed when its guard goes, and by the kernel where
+//! `setpriv` is there to ask for that.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints")]
+#![allow(clippy::disallowed_methods, reason = "a bench reads clocks and waits for a set time")]
+
+mod beliefs;
+mod cluster;
+mod machine;
+mod ports;
+mod process;
+mod report;
+mod scenario;
+mod system;
+
+use cluster::Cluster;
+use report::Results;
+use scenario::Scenario;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use system::System;
+
+/// What is to be measured.
+struct Plan {
+    agents: usize,
+    runs: Option<usize>,
+    seed: u64,
+    systems: Vec<System>,
+    scenarios: Vec<Scenario>,
+}
+
+impl Plan {
+    /// From the environment and the arguments.
+    fn read() -> Self {
+        Self {
+            agents: number("AGENTS").unwrap_or(50),
+            runs: number("RUNS"),
+            seed: number("SEED").unwrap_or(1),
+            systems: systems(),
+            scenarios: scenarios(),
+        }
+    }
+}
+
+/// A number in the environment.
+fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}: want a whole number")))
+}
+
+/// The systems asked for that are there.
+fn systems() -> Vec<System> {
+    let wanted = std::env::var("SYSTEMS").unwrap_or_else(|_| "shoal,serf".to_owned());
+    let named = wanted.split(',').map(|name| {
+        let found = System::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(name.trim()));
+        found.unwrap_or_else(|| panic!("SYSTEMS={wanted}: want shoal, serf or both"))
+    });
+    named.filter(|system| is_there(*system)).collect()
+}
+
+fn is_there(system: System) -> bool {
+    let there = system.version().is_some();
+    if !there {
+        eprintln!("{} is not installed: skipped", system.name());
+    }
+    there
+}
+
+/// The scenarios that the arguments name; all without one. Flags are cargo's.
+fn scenarios() -> Vec<Scenario> {
+    let names: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    if names.is_empty() {
+        return Scenario::ALL.to_vec();
+    }
+    let find = |name: &String| {
+        let found = Scenario::ALL.into_iter().find(|s| s.name() == name);
+        found.unwrap_or_else(|| panic!("no scenario {name}: want kill, stop, flap3 or flap16"))
+    };
+    names.iter().map(find).collect()
+}
+
+/// Measures one scenario: blocks of runs, the systems in turn.
+fn measure(plan: &Plan, scenario: Scenario, results: &mut Results) {
+    let runs = plan.runs.unwrap_or_else(|| scenario.default_runs());
+    for first in (0..runs).step_by(scenario.runs_in_cluster()) {
+        let block = first..runs.min(first + scenario.runs_in_cluster());
+        for &system in &plan.systems {
+            let mut cluster = None;
+            for run in block.clone() {
+                let mut at = cluster.take().unwrap_or_else(|| Cluster::start(system, plan.agents));
+                let outcome = scenario.run(&mut at, plan.seed, run);
+                eprintln!("{scenario} {run} {}: {outcome} [{}]", system.name(), results.weather());
+                // One that did not come back whole would spoil the next run.
+                cluster = outcome.is_whole().then_some(at);
+                results.add(scenario, system, &outcome);
+            }
+        }
+    }
+}
+
+fn main() {
+    if !std::env::args().any(|a| a == "--bench") {
+        eprintln!("not run: it takes long; `cargo bench --bench detection` does");
+        return;
+    }
+    let plan = Plan::read();
+    process::heed_interrupts();
+    let mut results = Results::new(plan.agents, plan.seed, &plan.systems);
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        for &scenario in &plan.scenarios {
+            measure(&plan, scenario, &mut results);
+        }
+    }));
+    println!("{results}");
+    if let Err(panic) = ended {
+        resume_unwind(panic);
+    }
+}

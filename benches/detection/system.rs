@@ -1,0 +1,151 @@
+//! What is measured: how an agent of each system starts, and what its log tells about members.
+
+use crate::beliefs::Status;
+use serde_json::Value;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program that keeps membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum System {
+    Shoal,
+    Serf,
+}
+
+/// Where one agent lives, however often it is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Seat {
+    pub(crate) number: usize,
+    /// Gossip.
+    pub(crate) port: u16,
+    /// Serf's commands.
+    pub(crate) rpc_port: u16,
+    /// Shoal's socket and data, in the directory of the cluster.
+    pub(crate) directory: PathBuf,
+}
+
+impl Seat {
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join(format!("{}.sock", self.number))
+    }
+}
+
+/// Whom a log line is about: a place in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Number(usize),
+    Port(u16),
+}
+
+impl System {
+    pub(crate) const ALL: [Self; 2] = [Self::Shoal, Self::Serf];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Shoal => "Shoal",
+            Self::Serf => "Serf",
+        }
+    }
+
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Shoal => env!("CARGO_BIN_EXE_shoal"),
+            Self::Serf => "serf",
+        }
+    }
+
+    /// What the program calls itself, in one line. `None` where it is not installed.
+    pub(crate) fn version(self) -> Option<String> {
+        let argument = match self {
+            Self::Shoal => "--version",
+            Self::Serf => "version",
+        };
+        let said = Command::new(self.program()).arg(argument).output().ok()?;
+        Some(String::from_utf8_lossy(&said.stdout).lines().next()?.trim().to_owned())
+    }
+
+    /// The command that runs an agent at `seat`, which joins `other`.
+    pub(crate) fn command(self, seat: &Seat, other: Option<&Seat>) -> Command {
+        let mut command = Command::new(self.program());
+        command.arg("agent");
+        match self {
+            Self::Shoal => shoal_flags(&mut command, seat, other),
+            Self::Serf => serf_flags(&mut command, seat, other),
+        }
+        command
+    }
+
+    /// Whether the agent at `seat` lets others join.
+    pub(crate) fn is_up(self, seat: &Seat) -> bool {
+        match self {
+            Self::Shoal => UnixStream::connect(seat.socket()).is_ok(),
+            Self::Serf => TcpStream::connect(seat.address()).is_ok(),
+        }
+    }
+
+    /// What a line of an agent's log says about a member, if it does.
+    pub(crate) fn read_line(self, line: &str) -> Option<(Subject, Status)> {
+        match self {
+            Self::Shoal => shoal_line(line),
+            Self::Serf => serf_line(line),
+        }
+    }
+}
+
+fn shoal_flags(command: &mut Command, seat: &Seat, other: Option<&Seat>) {
+    let data = seat.directory.join(seat.number.to_string());
+    command.args(["--node", &format!("n{}", seat.number), "--bind", &seat.address()]);
+    flag(command, "--socket", &seat.socket());
+    flag(command, "--data-dir", &data);
+    command.args(["--profile", "lan", "--log-level", "info", "--log-format", "json"]);
+    if let Some(other) = other {
+        command.args(["--join", &other.address()]);
+    }
+}
+
+fn flag(command: &mut Command, name: &str, path: &Path) {
+    command.arg(name).arg(path);
+}
+
+fn serf_flags(command: &mut Command, seat: &Seat, other: Option<&Seat>) {
+    command.args([format!("-node=n{}", seat.number), format!("-bind={}", seat.address())]);
+    command.args([format!("-rpc-addr=127.0.0.1:{}", seat.rpc_port)]);
+    command.args(["-profile=lan", "-log-level=info"]);
+    if let Some(other) = other {
+        command.arg(format!("-join={}", other.address()));
+    }
+}
+
+/// The journal of an agent: `{.., "message": "a member failed", "node": "n7", "addr": "127.0.0.1:12345"}`.
+/// By the address, since an agent may not know the name yet.
+fn shoal_line(line: &str) -> Option<(Subject, Status)> {
+    let fields: Value = serde_json::from_str(line).ok()?;
+    let status = match fields["message"].as_str()? {
+        "a member joined" | "a member is back" | "a member was restarted" => Status::Alive,
+        "a member failed" => Status::Failed,
+        "a member left" => Status::Left,
+        _ => return None,
+    };
+    let (_, port) = fields["addr"].as_str()?.rsplit_once(':')?;
+    Some((Subject::Port(port.parse().ok()?), status))
+}
+
+/// `2026/01/31 12:00:00 [INFO] serf: EventMemberFailed: n7 127.0.0.1`.
+fn serf_line(line: &str) -> Option<(Subject, Status)> {
+    let (_, told) = line.split_once(" serf: EventMember")?;
+    let (event, member) = told.split_once(": n")?;
+    let status = match event {
+        "Join" => Status::Alive,
+        "Failed" => Status::Failed,
+        "Leave" => Status::Left,
+        _ => return None,
+    };
+    let (number, _) = member.split_once(' ')?;
+    Some((Subject::Number(number.parse().ok()?), status))
+}
