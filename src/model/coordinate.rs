@@ -73,9 +73,9 @@ impl Coordinate {
         self.height
     }
 
-    /// Whether it says anything: the node has measured a round-trip time since it started.
+    /// Whether it says anything: whoever has measured a round trip has left the origin.
     pub fn is_known(&self) -> bool {
-        self.error < Self::ERROR_MAX
+        self.vec != Self::ORIGIN.vec
     }
 
     /// Distance in the space and both heights, in seconds, without the adjustments.

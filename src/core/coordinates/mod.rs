@@ -30,6 +30,10 @@ const ASKS_SAVED_MAX: u32 = 6;
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// A coordinate that its own node holds for this far off will soon be another.
 const UNSURE: f64 = 0.3;
+/// One that is this far off is hardly better than none.
+const ADRIFT: f64 = 1.0;
+
+const _: () = assert!(ASKS_SAVED_MAX >= 3, "what is old is asked for when three are saved");
 
 /// What is known of one member.
 struct Peer {
@@ -152,11 +156,15 @@ impl Coordinates {
     /// A probe of the member is about to be sent: is it to ask?
     pub(crate) fn asks(&mut self, key: NodeKey, now: Instant) -> bool {
         self.probes = (self.probes + 1).min(PROBES_PER_ASK * ASKS_SAVED_MAX);
-        let wanted = match self.peers.get(&key).and_then(|p| p.told) {
-            Some((c, at)) => c.error() >= UNSURE || now.since(at) >= ASKED_AGAIN_AFTER,
-            None => true,
+        // The less is known, the sooner: who has told nothing must not wait for those who have.
+        let saved_min = match self.peers.get(&key).and_then(|p| p.told) {
+            None => 1,
+            Some((c, _)) if c.error() >= ADRIFT => 1,
+            Some((c, _)) if c.error() >= UNSURE => 2,
+            Some((_, at)) if now.since(at) >= ASKED_AGAIN_AFTER => 3,
+            Some(_) => return false,
         };
-        if !wanted || self.probes < PROBES_PER_ASK {
+        if self.probes < PROBES_PER_ASK * saved_min {
             return false;
         }
         self.probes -= PROBES_PER_ASK;

@@ -137,7 +137,8 @@ fn asking_is_rationed_and_stops_when_there_is_nothing_to_learn() {
     assert_eq!(asked(&mut own, 600, start), 100);
     // Who is unsure is asked again, who is sure only after a while.
     assert!(own.handle_told(A, at(1), &told(0.9), start));
-    assert_eq!(asked(&mut own, 12, start), 2);
+    assert_eq!(asked(&mut own, 6, start), 0, "others may know less");
+    assert_eq!(asked(&mut own, 18, start), 3);
     assert!(own.handle_told(A, at(1), &told(0.1), start));
     assert_eq!(asked(&mut own, 600, start + Duration::from_secs(59)), 0);
     assert_eq!(asked(&mut own, 1, start + Duration::from_secs(60)), 1);
