@@ -9,6 +9,7 @@
 
 mod baselines;
 mod catalog;
+mod coordinates;
 mod endurance;
 mod faults;
 mod files;

@@ -122,6 +122,7 @@ mod tests {
             status,
             addr: "10.0.0.1:7946".parse().expect("valid"),
             rtt: None,
+            coordinate: None,
         }
     }
 

@@ -90,6 +90,8 @@ impl Publisher {
     /// What the agent says of itself.
     pub(super) fn status(&mut self, agent: &Agent, now: Instant, socket: SocketStats, turns: LoopStats) {
         let stats = agent.stats();
+        // The own coordinate moves with every probe; once a second is soon enough to show it.
+        self.member(agent, agent.identity().name.key());
         let ago =
             |at: Option<Instant>| at.map(|at| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX));
         self.builder.set_status(AgentStatus {
@@ -128,6 +130,9 @@ fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<St
         ("shoal_suspicions_raised_total", stats.suspicions_raised),
         ("shoal_suspicions_refuted_total", stats.suspicions_refuted),
         ("shoal_rejoins_total", stats.rejoins),
+        ("shoal_coordinate_updates_total", stats.coordinate_updates),
+        ("shoal_coordinate_resets_total", stats.coordinate_resets),
+        ("shoal_coordinates_known", stats.coordinates_known as u64),
         ("shoal_rumours_queued_total", stats.rumours_queued),
         ("shoal_rumours_sent_total", stats.rumours_sent),
         ("shoal_rumours_shed_total", stats.rumours_shed),

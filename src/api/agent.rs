@@ -1,6 +1,7 @@
 //! The agent itself: `agent/self`, members, version, join and leave, and `status/*`.
 
 use super::CONSUL_VERSION;
+use super::coordinate::Coord;
 use super::filter::{self, Filter};
 use super::local::refused;
 use super::query::check_tenancy;
@@ -38,7 +39,7 @@ pub(super) fn own(call: &Call) -> Outcome {
             "BuildDate": BUILD_DATE,
         },
         "DebugConfig": debug,
-        "Coord": null,
+        "Coord": member.and_then(|member| member.member.coordinate.as_ref()).map(Coord::from),
         "Member": member.map(|member| Member::new(&view, member)),
         "Stats": {
             "agent": {

@@ -2,10 +2,12 @@
 
 use super::filter::{self, Filter};
 use super::query::{ReadOptions, WaitLimits};
-use super::reply::{Failure, Freshness, Outcome, json};
+use super::reply::{Failure, Freshness, Outcome, Reply, done, json};
 use super::route::Call;
 use super::shapes::{Node, NodeService, ServiceNode};
+use crate::model::Rtt;
 use crate::view::{self, View};
+use http::StatusCode;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -60,6 +62,16 @@ impl Read {
         Ok(reply)
     }
 
+    /// There is no such thing: 404 without a body, with the index to wait for it.
+    pub(super) fn nothing(&self) -> Reply {
+        let mut reply = done();
+        *reply.status_mut() = StatusCode::NOT_FOUND;
+        let cached = self.options.cached;
+        Freshness { index: self.index, last_contact_ms: last_contact_ms(&self.view), cached }
+            .apply(&mut reply);
+        reply
+    }
+
     /// A node has every pair of metadata that the caller asked for.
     pub(super) fn wants_node(&self, node: &view::Node) -> bool {
         let wanted = &self.options.node_meta;
@@ -87,21 +99,20 @@ impl Read {
         found
     }
 
-    /// Sorts by measured round-trip time from here; unmeasured ones keep their order at the end.
-    /// Distances between other nodes are not known, so asking for those changes nothing.
+    /// Sorts by round-trip time from the node that the caller named, measured or else estimated. Of
+    /// which nothing is known keep their order at the end; where nothing is known of the node that
+    /// was named, all keep their order.
     pub(super) fn sort_by_distance<T>(&self, items: &mut [T], node: impl Fn(&T) -> &view::Node) {
-        let Some(own) = self.view.own_member() else { return };
-        let near = &self.options.near;
-        if !(near == "_agent" || near.eq_ignore_ascii_case(own.record.name.as_str())) {
-            return;
-        }
-        items.sort_by_key(|item| {
-            let node = node(item);
-            if node.key == own.member.key {
-                return Duration::ZERO;
-            }
-            let member = self.view.member(node.record.name.as_str());
-            member.and_then(|m| m.member.rtt).unwrap_or(Duration::MAX)
+        let near = match self.options.near.as_str() {
+            "" => None,
+            "_agent" => self.view.own_member(),
+            name => self.view.member(name),
+        };
+        let Some(near) = near else { return };
+        items.sort_by_cached_key(|item| {
+            let member = self.view.member(node(item).record.name.as_str());
+            let rtt = member.and_then(|member| self.view.rtt_between(near, member));
+            rtt.map_or(Duration::MAX, Rtt::time)
         });
     }
 }

@@ -12,6 +12,7 @@
 mod agent;
 mod blocking;
 mod catalog;
+mod coordinate;
 mod definition;
 mod duration;
 mod filter;

@@ -5,7 +5,7 @@
 
 use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
-use super::{App, agent, catalog, health, local, local_reads, shoal, unsupported, watch};
+use super::{App, agent, catalog, coordinate, health, local, local_reads, shoal, unsupported, watch};
 use axum::body::Body;
 use axum::extract::State;
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
@@ -55,11 +55,15 @@ pub(super) enum Endpoint {
     ShoalStatus,
     ShoalMembers,
     ShoalWatch,
+    ShoalRtt,
     Metrics,
     KeyValue,
     Acl,
     Queries,
     Coordinates,
+    CoordinatesOfNode,
+    CoordinatesOfDatacenters,
+    UpdateCoordinate,
     CatalogRegister,
     CatalogDeregister,
     Unsupported(&'static str),
@@ -98,11 +102,15 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/catalog/services", GET, Endpoint::CatalogServices),
     ("/v1/catalog/register", PUT, Endpoint::CatalogRegister),
     ("/v1/catalog/deregister", PUT, Endpoint::CatalogDeregister),
+    ("/v1/coordinate/nodes", GET, Endpoint::Coordinates),
+    ("/v1/coordinate/datacenters", GET, Endpoint::CoordinatesOfDatacenters),
+    ("/v1/coordinate/update", PUT, Endpoint::UpdateCoordinate),
     ("/v1/status/leader", GET, Endpoint::Leader),
     ("/v1/status/peers", GET, Endpoint::Peers),
     ("/v1/shoal/status", GET, Endpoint::ShoalStatus),
     ("/v1/shoal/members", GET, Endpoint::ShoalMembers),
     ("/v1/shoal/watch", GET, Endpoint::ShoalWatch),
+    ("/v1/shoal/rtt", GET, Endpoint::ShoalRtt),
     ("/v1/txn", PUT, Endpoint::Unsupported("transactions are")),
     ("/v1/query", GET_POST, Endpoint::Queries),
     ("/v1/exported-services", GET, Endpoint::Unsupported("exported services are")),
@@ -143,7 +151,7 @@ const WITH_ID: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/kv/", KEY_VALUE, Endpoint::KeyValue),
     ("/v1/acl/", ANY, Endpoint::Acl),
     ("/v1/query/", ANY, Endpoint::Queries),
-    ("/v1/coordinate/", ANY, Endpoint::Coordinates),
+    ("/v1/coordinate/node/", GET, Endpoint::CoordinatesOfNode),
     ("/v1/session/", ANY, Endpoint::Unsupported("sessions are")),
     ("/v1/event/fire/", PUT, Endpoint::Unsupported("events are")),
     ("/v1/operator/", ANY, Endpoint::Unsupported("operator endpoints are")),
@@ -304,11 +312,15 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::ShoalStatus => shoal::status(&call),
         Endpoint::ShoalMembers => shoal::members(&call),
         Endpoint::ShoalWatch => watch::stream(&call),
+        Endpoint::ShoalRtt => coordinate::rtt(&call),
         Endpoint::Metrics => shoal::metrics(&call),
         Endpoint::KeyValue => unsupported::key_value(&call).await,
         Endpoint::Acl => unsupported::acl(),
         Endpoint::Queries => unsupported::queries(&call),
-        Endpoint::Coordinates => unsupported::coordinates(),
+        Endpoint::Coordinates => coordinate::nodes(&call).await,
+        Endpoint::CoordinatesOfNode => coordinate::node(&call).await,
+        Endpoint::CoordinatesOfDatacenters => coordinate::datacenters(&call),
+        Endpoint::UpdateCoordinate => coordinate::update(),
         Endpoint::CatalogRegister => unsupported::foreign_node("catalog/register"),
         Endpoint::CatalogDeregister => unsupported::foreign_node("catalog/deregister"),
         Endpoint::Unsupported(thing) => Err(Failure::unsupported(thing)),

@@ -1,6 +1,7 @@
 //! The API as its callers see it, against a small stand-in for the agent's loop.
 
 mod blocking;
+mod coordinates;
 mod errors;
 mod shapes;
 mod watch;

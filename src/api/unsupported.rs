@@ -34,10 +34,6 @@ pub(super) fn acl() -> Outcome {
     Err(Failure::new(StatusCode::UNAUTHORIZED, "ACL support disabled"))
 }
 
-pub(super) fn coordinates() -> Outcome {
-    Err(Failure::new(StatusCode::UNAUTHORIZED, "Coordinate support disabled"))
-}
-
 /// Prepared queries: there are none.
 pub(super) fn queries(call: &Call) -> Outcome {
     if call.method != Method::GET {

@@ -59,7 +59,7 @@ pub(super) async fn members(args: Members, output: &mut Output<'_>) -> Result<Ex
 }
 
 /// Milliseconds to three digits.
-fn short_millis(millis: f64) -> String {
+pub(super) fn short_millis(millis: f64) -> String {
     let micros = Duration::from_secs_f64((millis / 1_000.0).clamp(0.0, 86_400.0)).as_micros();
     let unit = 10_u128.pow(micros.checked_ilog10().unwrap_or(0).saturating_sub(2));
     let rounded = u64::try_from(micros / unit * unit).unwrap_or(u64::MAX);

@@ -17,6 +17,7 @@ mod node;
 mod output;
 mod register;
 mod resolve;
+mod rtt;
 mod services;
 mod shell;
 mod simulate;
@@ -84,6 +85,8 @@ pub enum Command {
     Resolve(resolve::Resolve),
     /// List the nodes of the cluster
     Members(members::Members),
+    /// Print the round-trip time to a node, or between two
+    Rtt(rtt::Rtt),
     /// List the checks of the cluster, or of one service
     Checks(checks::Checks),
     /// Print changes as they happen, one JSON object per line
@@ -174,6 +177,7 @@ async fn dispatch(
         Command::Services(args) => services::services(args, output).await,
         Command::Resolve(args) => resolve::resolve(args, output).await,
         Command::Members(args) => members::members(args, output).await,
+        Command::Rtt(args) => rtt::rtt(args, output).await,
         Command::Checks(args) => checks::checks(args, output).await,
         Command::Watch(args) => watch::watch(args, output).await,
         Command::Join(args) => members::join(args, output).await,

@@ -142,6 +142,7 @@ fn without_an_agent_every_command_ends_with_3_and_says_where_and_how() {
         "maintenance on",
         "info",
         "metrics",
+        "rtt n2",
         "reload",
     ] {
         let (exit, err) = refused(&agent, &line.split_whitespace().collect::<Vec<_>>());
@@ -367,4 +368,20 @@ fn help_completions_and_manual_name_every_command() {
 fn the_flags_fit_together() {
     use clap::CommandFactory;
     super::Commands::command().debug_assert();
+}
+
+#[test]
+fn a_round_trip_time_says_how_it_is_known() {
+    let agent = FakeAgent::start();
+    assert_eq!(answer(&agent, &["rtt", "n2"]), "n1 to n2: 420us (measured)\n");
+    assert_eq!(agent.asked("GET /v1/shoal/rtt?a=_agent&b=n2"), 1);
+    assert_eq!(answer(&agent, &["rtt", "n1", "n2"]), "n1 to n2: 12.3ms (estimated)\n");
+    let told = answer_json(&agent, &["rtt", "n1", "n2"]);
+    assert_eq!(told, json!({"a": "n1", "b": "n2", "rtt_ms": 12.3456, "source": "estimated"}));
+    let (exit, err) = refused(&agent, &["rtt", "n4"]);
+    assert_eq!(exit, Exit::No);
+    assert!(err.contains("nothing is known yet of the time between n1 and n4"), "{err}");
+    let (exit, err) = refused(&agent, &["rtt", "nope"]);
+    assert_eq!((exit, err.contains("no node is named \"nope\"")), (Exit::No, true), "{err}");
+    assert_eq!(refused(&agent, &["rtt"]).0, Exit::Usage);
 }

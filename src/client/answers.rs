@@ -245,6 +245,36 @@ impl From<MemberAnswer> for Member {
     }
 }
 
+/// The round-trip time between two nodes (`/v1/shoal/rtt`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "RttAnswer")]
+pub struct Rtt {
+    /// One node.
+    pub a: String,
+    /// The other.
+    pub b: String,
+    /// The time, unless nothing is known yet.
+    pub rtt: Option<Duration>,
+    /// By the agent's own probes; else it is estimated from the coordinates of both nodes.
+    pub measured: bool,
+}
+
+#[derive(Deserialize)]
+struct RttAnswer {
+    a: String,
+    b: String,
+    rtt_ms: Option<f64>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    source: String,
+}
+
+impl From<RttAnswer> for Rtt {
+    fn from(answer: RttAnswer) -> Self {
+        let rtt = answer.rtt_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+        Self { a: answer.a, b: answer.b, rtt, measured: answer.source == "measured" }
+    }
+}
+
 /// The agent's own state (`/v1/shoal/status`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {

@@ -1,4 +1,4 @@
-use super::answers::{Check, Instance, Member, ServiceInstance, Status};
+use super::answers::{Check, Instance, Member, Rtt, ServiceInstance, Status};
 use super::transport::{Call, Transport};
 use super::{Address, Error, Registration, Service, Watch};
 use crate::model::CheckStatus;
@@ -213,6 +213,12 @@ impl Client {
     /// The nodes this agent knows, itself included.
     pub async fn members(&self) -> Result<Vec<Member>, Error> {
         self.get("/v1/shoal/members").await
+    }
+
+    /// The round-trip time between two nodes, as far as this agent knows it; `_agent` is the node
+    /// that answers.
+    pub async fn rtt(&self, a: &str, b: &str) -> Result<Rtt, Error> {
+        self.get(&format!("/v1/shoal/rtt?a={}&b={}", encode(a), encode(b))).await
     }
 
     /// Joins the cluster of the agent at `HOST[:PORT]`.

@@ -204,6 +204,14 @@ impl FakeState {
                 {"name": "n1", "address": "10.0.0.1:7946", "status": "alive", "tags": {"rack": "r1"}, "rtt_ms": null},
                 {"name": "n2", "address": "10.0.0.2:7946", "status": "failed", "tags": {}, "rtt_ms": 0.42},
             ])),
+            "shoal/rtt" if self.asked_last("nope") => text(404, "no node is named \"nope\""),
+            "shoal/rtt" => json(if self.asked_last("a=n1") {
+                json!({"a": "n1", "b": "n2", "rtt_ms": 12.3456, "source": "estimated"})
+            } else if self.asked_last("b=n2") {
+                json!({"a": "n1", "b": "n2", "rtt_ms": 0.42, "source": "measured"})
+            } else {
+                json!({"a": "n1", "b": "n4", "rtt_ms": null, "source": null})
+            }),
             "agent/self" => json(json!({"Config": {"NodeName": "n1"}})),
             "shoal/status" => {
                 json(json!({"node": "n1", "cluster": "shoal", "members": {"alive": 1}, "counters": {"a": 1}}))
@@ -211,6 +219,10 @@ impl FakeState {
             "/metrics" => text(200, "shoal_members 1\n"),
             _ => text(404, "not a recognized HTTP API endpoint"),
         }
+    }
+
+    fn asked_last(&self, part: &str) -> bool {
+        self.requests.last().is_some_and(|request| request.contains(part))
     }
 
     fn service(id: &str, body: &Value) -> Value {

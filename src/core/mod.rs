@@ -14,6 +14,7 @@
 mod agent;
 mod catalog;
 pub mod config;
+mod coordinates;
 mod digest;
 pub mod event;
 mod gossip;

@@ -47,6 +47,12 @@ pub struct Stats {
     pub local_health: u32,
     /// Members that were asked to help with a probe and said nothing at all.
     pub nacks_missed: u64,
+    /// Steps that this node's network coordinate made.
+    pub coordinate_updates: u64,
+    /// Times that it ran away and began anew.
+    pub coordinate_resets: u64,
+    /// Members whose network coordinate is known.
+    pub coordinates_known: usize,
     /// Times that probing had to be started anew; anything but 0 is a bug.
     pub watchdog: u64,
 }

@@ -1,4 +1,4 @@
-use super::{Generation, NodeKey};
+use super::{Coordinate, Generation, NodeKey};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -59,4 +59,6 @@ pub struct Member {
     pub addr: SocketAddr,
     /// Smoothed round-trip time of our own probes, once measured.
     pub rtt: Option<Duration>,
+    /// Where it is in the network, once it has told and knows it itself.
+    pub coordinate: Option<Coordinate>,
 }

@@ -4,6 +4,7 @@
 //! Never does I/O, never reads a clock, never knows how a value travels (that is [`crate::wire`]).
 
 mod check;
+mod coordinate;
 mod duration;
 mod ids;
 mod local;
@@ -13,6 +14,7 @@ mod service;
 mod time;
 
 pub use check::{CheckDefinition, CheckKind, CheckRecord, CheckStatus, OUTPUT_BYTES_MAX, truncate_output};
+pub use coordinate::{COORDINATE_DIMENSIONS, Coordinate, Rtt};
 pub use duration::{DURATION_WANT, parse_duration, show_duration};
 pub use ids::{CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version};
 pub use local::{LocalCheck, LocalCommand, LocalError, LocalState};

@@ -38,7 +38,7 @@ pub use table::{
     SERVICE_MAINTENANCE_PREFIX, Service, fold,
 };
 
-use crate::model::{LocalState, MemberStatus, NodeKey};
+use crate::model::{LocalState, MemberStatus, NodeKey, Rtt};
 use gone::Gone;
 use imbl::OrdMap;
 use std::collections::BTreeMap;
@@ -150,6 +150,12 @@ impl View {
     /// This node as a member, once it has published its own record.
     pub fn own_member(&self) -> Option<&Arc<MemberView>> {
         self.members.get(&**self.own_name.as_ref()?)
+    }
+
+    /// What is known of the round-trip time between two members: measured by this agent, else
+    /// estimated from coordinates.
+    pub fn rtt_between(&self, a: &MemberView, b: &MemberView) -> Option<Rtt> {
+        Rtt::between(self.own, &a.member, &b.member)
     }
 
     /// How many members are in each state.

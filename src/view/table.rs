@@ -85,7 +85,8 @@ pub struct MemberView {
 }
 
 impl MemberView {
-    /// Whether the difference to `other` is worth telling: round-trip times and refutations are not.
+    /// Whether the difference to `other` is worth telling: round-trip times, coordinates
+    /// and refutations are not.
     pub(super) fn differs_visibly(&self, other: &Self) -> bool {
         self.member.status != other.member.status
             || self.member.addr != other.member.addr

@@ -17,7 +17,15 @@ fn key(node: &str) -> NodeKey {
 
 fn member(node: &str, status: MemberStatus) -> Member {
     let addr: SocketAddr = "10.0.0.1:7946".parse().expect("valid");
-    Member { key: key(node), generation: Generation(1), incarnation: 0, status, addr, rtt: None }
+    Member {
+        key: key(node),
+        generation: Generation(1),
+        incarnation: 0,
+        status,
+        addr,
+        rtt: None,
+        coordinate: None,
+    }
 }
 
 fn node_record(node: &str, rack: &str) -> NodeRecord {

@@ -4,6 +4,7 @@
 //! bytes after the known fields of a body are ignored, so that old and new agents talk.
 
 use super::codec::{self, Malformed, fixed64};
+use super::coordinate::PackedCoordinate;
 use crate::model::{EntryKey, Generation, Incarnation, NodeId, NodeKey, NodeName, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -197,6 +198,16 @@ pub struct Nack {
     pub target: NodeKey,
     /// The number of the request.
     pub number: u8,
+}
+
+/// Where the sender of a probe or an answer is in the network. It travels beside a SWIM frame, which
+/// says who that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CoordinateMessage {
+    /// Tell me where you are, in the answer to this probe.
+    Wanted,
+    /// I am here.
+    Told(PackedCoordinate),
 }
 
 /// Where an owner's table stands: `digest` is that of its live entries after write `version`.
@@ -465,6 +476,8 @@ pub enum Frame {
     Accusations(Vec<Charge>),
     /// See [`Nack`].
     Nack(Nack),
+    /// See [`CoordinateMessage`].
+    Coordinate(CoordinateMessage),
 }
 
 const SWIM: u8 = 1;
@@ -482,6 +495,7 @@ const LEAVE: u8 = 12;
 const LEAVE_ACK: u8 = 13;
 const ACCUSATIONS: u8 = 14;
 const NACK: u8 = 15;
+const COORDINATE: u8 = 17;
 
 /// Bytes that a frame takes besides its body.
 pub const FRAME_OVERHEAD_BYTES: usize = 3;
@@ -505,6 +519,7 @@ impl Frame {
             Self::LeaveAck(..) => "leave_ack",
             Self::Accusations(_) => "accusations",
             Self::Nack(_) => "nack",
+            Self::Coordinate(_) => "coordinate",
         }
     }
 
@@ -531,6 +546,7 @@ impl Frame {
             Self::LeaveAck(key, generation) => put(LEAVE_ACK, &(key, generation), out),
             Self::Accusations(b) => put(ACCUSATIONS, b, out),
             Self::Nack(b) => put(NACK, b, out),
+            Self::Coordinate(b) => put(COORDINATE, b, out),
         };
         let length = out.len() - start - FRAME_OVERHEAD_BYTES;
         let length = u16::try_from(length).expect("a frame's body is bounded by the datagram");
@@ -568,6 +584,7 @@ impl Frame {
             }
             ACCUSATIONS => Self::Accusations(codec::decode(body)?),
             NACK => Self::Nack(codec::decode(body)?),
+            COORDINATE => Self::Coordinate(codec::decode(body)?),
             _ => return Ok(None),
         }))
     }

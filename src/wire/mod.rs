@@ -4,6 +4,7 @@
 //! allows, and knows nothing of peers, time or sockets.
 
 pub mod codec;
+pub mod coordinate;
 pub mod datagram;
 pub mod frame;
 pub mod record;

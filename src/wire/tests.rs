@@ -1,5 +1,6 @@
 //! Round trips, bounds, and bytes from strangers.
 
+use super::coordinate::PackedCoordinate;
 use super::datagram::{HEADER_BYTES, open};
 use super::frame::*;
 use super::*;
@@ -189,6 +190,14 @@ fn frames() -> impl Strategy<Value = Frame> {
         target: NodeKey(target),
         number,
     });
+    let coordinate = (any::<i8>(), any::<bool>()).prop_map(|(at, wanted)| {
+        let vec = [f64::from(at) / 13.0; COORDINATE_DIMENSIONS];
+        let coordinate = Coordinate::new(vec, 0.5, 0.0, 0.1).expect("within bounds");
+        match wanted {
+            true => CoordinateMessage::Wanted,
+            false => CoordinateMessage::Told(PackedCoordinate::pack(&coordinate)),
+        }
+    });
     prop_oneof![
         swim.prop_map(Frame::Swim),
         prop::collection::vec(updates(), 0..9).prop_map(Frame::Members),
@@ -206,6 +215,7 @@ fn frames() -> impl Strategy<Value = Frame> {
         heads().prop_map(|h| Frame::LeaveAck(h.owner, h.generation)),
         prop::collection::vec(accusation, 0..9).prop_map(|list| Frame::Accusations(Charge::group(&list))),
         nack.prop_map(Frame::Nack),
+        coordinate.prop_map(Frame::Coordinate),
     ]
 }
 

@@ -318,7 +318,15 @@ async fn every_refusal_has_the_status_and_text_that_clients_know() {
         ("DELETE", "/v1/agent/services", "", 405, "method DELETE not allowed"),
         ("GET", "/v1/acl/tokens", "", 401, "ACL support disabled"),
         ("PUT", "/v1/agent/token/default", "{}", 401, "ACL support disabled"),
-        ("GET", "/v1/coordinate/nodes", "", 401, "Coordinate support disabled"),
+        ("GET", "/v1/coordinate/node/", "", 400, "Missing node name"),
+        (
+            "PUT",
+            "/v1/coordinate/update",
+            "{}",
+            501,
+            "coordinate/update is not supported: every agent finds its own coordinate by its probes",
+        ),
+        ("GET", "/v1/shoal/rtt?a=nope", "", 404, "no node is named \"nope\""),
         (
             "PUT",
             "/v1/kv/a",

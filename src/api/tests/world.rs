@@ -4,8 +4,9 @@ use crate::api::request::{Request, RequestError};
 use crate::api::{Context, Limits, StaticInfo, router};
 use crate::core::local::apply;
 use crate::model::{
-    CheckRecord, Extensions, Generation, InstanceId, Instant, LocalCheck, LocalError, LocalState, Member,
-    MemberStatus, NodeId, NodeKey, NodeName, NodeRecord, ServiceName, ServiceRecord, Version, Weights,
+    CheckRecord, Coordinate, Extensions, Generation, InstanceId, Instant, LocalCheck, LocalError, LocalState,
+    Member, MemberStatus, NodeId, NodeKey, NodeName, NodeRecord, ServiceName, ServiceRecord, Version,
+    Weights,
 };
 use crate::view::{AgentStatus, ViewBuilder};
 use axum::body::Body;
@@ -182,8 +183,15 @@ impl World {
     /// A node at 10.0.0.`number` in rack r`number`.
     pub(super) fn node(&self, name: &str, number: u8, status: MemberStatus) {
         let addr = std::net::SocketAddr::from(([10, 0, 0, number], 7946));
-        let member =
-            Member { key: key(name), generation: Generation(1), incarnation: 0, status, addr, rtt: None };
+        let member = Member {
+            key: key(name),
+            generation: Generation(1),
+            incarnation: 0,
+            status,
+            addr,
+            rtt: None,
+            coordinate: None,
+        };
         let record = NodeRecord {
             name: NodeName::new(name).expect("valid"),
             id: NodeId([number; 16]),
@@ -197,6 +205,26 @@ impl World {
             builder.set_member(member);
             builder.set_node(key(name), Some((Generation(1), Version(1), record)));
         });
+    }
+
+    /// Where a node is: its time from n1 and the place it told, in milliseconds along one line.
+    pub(super) fn place(&self, name: &str, number: u8, rtt_ms: Option<u64>, at_ms: Option<f64>) {
+        let addr = std::net::SocketAddr::from(([10, 0, 0, number], 7946));
+        let coordinate = at_ms.map(|at| {
+            let mut vec = [0.0; 8];
+            vec[0] = at / 1_000.0;
+            Coordinate::new(vec, 0.1, 0.0, 0.0005).expect("within bounds")
+        });
+        let member = Member {
+            key: key(name),
+            generation: Generation(1),
+            incarnation: 0,
+            status: MemberStatus::Alive,
+            addr,
+            rtt: rtt_ms.map(std::time::Duration::from_millis),
+            coordinate,
+        };
+        self.edit(|builder| builder.set_member(member));
     }
 
     pub(super) fn service(&self, node: &str, record: ServiceRecord) {

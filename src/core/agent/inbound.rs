@@ -6,7 +6,8 @@ use crate::core::event::Event;
 use crate::model::{EntryKey, Generation, Instant, NodeKey};
 use crate::wire::datagram::{self, HEADER_BYTES};
 use crate::wire::frame::{
-    FRAME_OVERHEAD_BYTES, Frame, Head, JoinReply, JoinRequest, Liveness, MemberUpdate, Record, SwimFrame,
+    CoordinateMessage, FRAME_OVERHEAD_BYTES, Frame, Head, JoinReply, JoinRequest, Liveness, MemberUpdate,
+    Record, SwimFrame,
 };
 use std::net::SocketAddr;
 
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 struct Sorted {
     swim: Option<SwimFrame>,
     updates: Vec<MemberUpdate>,
+    location: Option<CoordinateMessage>,
     others: Vec<Frame>,
 }
 
@@ -39,6 +41,7 @@ impl Agent {
             match frame {
                 Ok(Frame::Swim(swim)) => sorted.swim = Some(swim),
                 Ok(Frame::Members(updates)) => sorted.updates.extend(updates),
+                Ok(Frame::Coordinate(message)) => sorted.location = Some(message),
                 Ok(other) => sorted.others.push(other),
                 Err(_) => {
                     self.drop_counted("malformed");
@@ -55,7 +58,11 @@ impl Agent {
                 Some(swim) => self.swim.handle_frame(from, swim, &sorted.updates, now),
                 None => self.swim.handle_updates(&sorted.updates, from, now),
             }
+            if let (Some(swim), Some(message)) = (&sorted.swim, &sorted.location) {
+                self.handle_location(swim, message, now);
+            }
             self.settle(sender, now);
+            self.coordinates.end_input();
         }
         for frame in sorted.others {
             self.handle_frame(from, sender, frame, now);
@@ -115,7 +122,7 @@ impl Agent {
             }
             Frame::Nack(nack) => self.swim.handle_nack(&nack),
             // Sorted out before.
-            Frame::Swim(_) | Frame::Members(_) => {}
+            Frame::Swim(_) | Frame::Members(_) | Frame::Coordinate(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@
 //! those belong to [`super::swim`], [`super::catalog`] and [`super::gossip`].
 
 mod inbound;
+mod location;
 mod naming;
 mod own;
 mod pulls;
@@ -11,6 +12,7 @@ mod settled;
 
 use super::catalog::Catalog;
 use super::config::Config;
+use super::coordinates::Coordinates;
 use super::digest::{Tree, row_digest};
 use super::event::Event;
 use super::gossip::answer::Known;
@@ -104,6 +106,7 @@ pub struct Agent {
     repair: Repair,
     tree: Tree,
     join: Join,
+    coordinates: Coordinates,
     leave: Option<Leave>,
     rng: SmallRng,
     /// No other member is live, as far as known.
@@ -145,6 +148,8 @@ impl Agent {
             repair: Repair::new(rng.random()),
             tree: Tree::default(),
             join: Join::new(rng.random(), now),
+            // Drawn from a copy: what the agent itself draws below does not depend on this part.
+            coordinates: Coordinates::new(rng.clone().random()),
             leave: None,
             alone: true,
             claimed_at: None,
@@ -211,6 +216,7 @@ impl Agent {
             },
             addr: p.addr,
             rtt: self.swim.peers().rtt(key),
+            coordinate: self.coordinates.of(key),
         })
     }
 
@@ -223,6 +229,7 @@ impl Agent {
             status: if self.phase == Phase::Leaving { MemberStatus::Left } else { MemberStatus::Alive },
             addr: self.identity.addr,
             rtt: Some(Duration::ZERO),
+            coordinate: self.coordinates.own(),
         }
     }
 
@@ -296,6 +303,7 @@ impl Agent {
             ("accusation_refused", swim.accusations_refused),
             ("nack_refused", swim.nacks_refused),
             ("nack_shed", swim.nacks_shed),
+            ("coordinate_refused", self.coordinates.refused()),
         ] {
             if count > 0 {
                 dropped.insert(why, count);
@@ -311,6 +319,9 @@ impl Agent {
             watchdog: swim.watchdog,
             local_health: swim.health_score,
             nacks_missed: swim.nacks_missed,
+            coordinate_updates: self.coordinates.updates(),
+            coordinate_resets: self.coordinates.resets(),
+            coordinates_known: self.coordinates.known(),
             rumours_queued: self.spread.queued(),
             rumours_sent: self.spread.sent(),
             rumours_shed: self.spread.shed(),
@@ -451,13 +462,14 @@ impl Agent {
     fn settle(&mut self, from: Option<NodeKey>, now: Instant) {
         while let Some(output) = self.swim.poll() {
             match output {
-                Output::Send(addr, frame) => self.send_swim(addr, frame),
+                Output::Send(addr, frame) => self.send_swim(addr, frame, now),
                 Output::Tell(addr, update) => self.send_frames(addr, &[Frame::Members(vec![update])]),
                 Output::Notice(addr, key, epoch) => self.send_frames(addr, &[Frame::DownNotice(key, epoch)]),
                 Output::News(update) => self.spread.member(update, from, now),
                 Output::Accused(accusation) => self.spread.accusation(accusation, from, now),
                 Output::Absolved(subject, accusers) => self.spread.absolve(subject, &accusers),
                 Output::Nack(addr, nack) => self.send_frames(addr, &[Frame::Nack(nack)]),
+                Output::Measured(key, rtt) => self.measured(key, rtt),
                 Output::Changed(key) => self.member_changed(key),
                 Output::Removed(key, addr) => {
                     self.member_removed(key);
@@ -495,8 +507,11 @@ impl Agent {
     }
 
     fn member_changed(&mut self, key: NodeKey) {
-        let state = self.swim.peers().get(key).map(|p| p.state);
-        match state {
+        let peer = self.swim.peers().get(key).map(|p| (p.state, p.addr));
+        if let Some((_, addr)) = peer {
+            self.coordinates.handle_member(key, addr);
+        }
+        match peer.map(|(state, _)| state) {
             Some(s) if s.is_live() => self.catalog.readmit(key),
             Some(Liveness::Left) => self.drop_services_of(key),
             _ => {}
@@ -510,6 +525,7 @@ impl Agent {
             self.events.push_back(Event::EntryChanged(key, entry));
         }
         self.repair.caught_up(key);
+        self.coordinates.forget(key);
         self.touch(key);
         self.events.push_back(Event::MemberRemoved(key));
     }
@@ -551,10 +567,11 @@ impl Agent {
 
     /// A probe or an answer, with the root digest, what the receiver must know of itself, and as
     /// many rumours as fit.
-    fn send_swim(&mut self, to: SocketAddr, frame: SwimFrame) {
+    fn send_swim(&mut self, to: SocketAddr, frame: SwimFrame, now: Instant) {
         let mut datagram = DatagramBuilder::new(self.cluster, self.config.max_datagram_bytes);
         let receiver = frame.to;
         let probes = matches!(frame.message, SwimMessage::Ping(_) | SwimMessage::Ack(_));
+        let location = self.location_beside(&frame, now);
         datagram.push(&Frame::Swim(frame));
         if let Some(update) = self.swim.peers().as_update(receiver)
             && update.state == Liveness::Suspect
@@ -564,6 +581,9 @@ impl Agent {
         }
         if probes {
             datagram.push(&Frame::Root(self.tree.root()));
+        }
+        if let Some(location) = location {
+            datagram.push(&Frame::Coordinate(location));
         }
         let live = self.swim.peers().live().len();
         self.spread.fill(&mut datagram, receiver, live);

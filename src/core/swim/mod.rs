@@ -77,6 +77,8 @@ pub(crate) enum Output {
     Absolved(NodeKey, Vec<NodeKey>),
     /// Tell an address that the member it asked about is silent.
     Nack(SocketAddr, Nack),
+    /// This member answered our probe after this time.
+    Measured(NodeKey, Duration),
     /// A member is not what it was.
     Changed(NodeKey),
     /// A member was forgotten; one that had failed may be back some day, at this address.

@@ -109,6 +109,7 @@ impl Swim {
                 None => sample,
             };
             self.peers.set_rtt(frame.from, smoothed);
+            self.output.push_back(Output::Measured(frame.from, sample));
             self.output.push_back(Output::Changed(frame.from));
         }
     }

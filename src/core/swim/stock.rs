@@ -371,6 +371,7 @@ impl StockFoca {
             status,
             addr: life.addr,
             rtt: None,
+            coordinate: None,
         };
         self.members.insert(life.key, member);
         self.events.push_back(Event::MemberChanged(life.key));
