@@ -123,6 +123,7 @@ mod tests {
             addr: "10.0.0.1:7946".parse().expect("valid"),
             rtt: None,
             coordinate: None,
+            held: false,
         }
     }
 

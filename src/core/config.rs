@@ -47,9 +47,9 @@ pub struct Settings {
     /// one more than this times as long. Small groups that are cut off together have to find out in
     /// time, and false verdicts are kept away by other means, so it is less than Lifeguard's 8.
     pub health_max: u32,
-    /// A member that failed though its process lived, or that failed twice, is shown as failed until
-    /// it was reachable for this long without a suspicion; eight times that after the next failure,
-    /// and so on.
+    /// A member that failed a second time, its process alive, is shown as failed until it was
+    /// reachable for this long without a suspicion; twice as long after the next failure, and so on.
+    /// 0 shows every return at once.
     pub hold_min: Duration,
     /// The longest such time. Ten of it without a failure, and the member's past is forgotten.
     pub hold_max: Duration,
@@ -98,8 +98,8 @@ impl Settings {
             suspicion_confirmations: 3,
             witnesses: 6,
             health_max: 2,
-            hold_min: Duration::from_secs(3),
-            hold_max: Duration::from_secs(60),
+            hold_min: Duration::from_secs(30),
+            hold_max: Duration::from_secs(120),
             reap_after: Duration::from_secs(72 * 3600),
             gossip_fanout: 3,
             gossip_bytes_per_s_max: 1_000_000,
@@ -122,8 +122,8 @@ impl Settings {
             probe_timeout: Duration::from_millis(1_500),
             suspicion_mult: 5,
             suspicion_min: Duration::from_secs(6),
-            hold_min: Duration::from_secs(9),
-            hold_max: Duration::from_secs(180),
+            hold_min: Duration::from_secs(60),
+            hold_max: Duration::from_secs(240),
             sync_after: Duration::from_secs(2),
             ..Self::lan()
         }
@@ -136,8 +136,8 @@ impl Settings {
             probe_timeout: Duration::from_millis(100),
             suspicion_mult: 3,
             suspicion_min: Duration::from_secs(1),
-            hold_min: Duration::from_millis(1_500),
-            hold_max: Duration::from_secs(30),
+            hold_min: Duration::from_secs(15),
+            hold_max: Duration::from_secs(60),
             sync_after: Duration::from_millis(250),
             ..Self::lan()
         }

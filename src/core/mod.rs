@@ -15,6 +15,7 @@ mod agent;
 mod catalog;
 pub mod config;
 mod coordinates;
+mod damping;
 mod digest;
 pub mod event;
 mod gossip;

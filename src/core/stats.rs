@@ -42,7 +42,7 @@ pub struct Stats {
     pub last_difference: Option<Instant>,
     /// When anything was last heard from a peer.
     pub last_heard: Option<Instant>,
-    /// How much this node doubts itself, from 0 (not at all) to 8; always 0 where members are not
+    /// How much this node doubts itself, from 0 (not at all) to `health_max`; always 0 where members are not
     /// watched with local health.
     pub local_health: u32,
     /// Members that were asked to help with a probe and said nothing at all.
@@ -53,6 +53,11 @@ pub struct Stats {
     pub coordinate_resets: u64,
     /// Members whose network coordinate is known.
     pub coordinates_known: usize,
+    /// Members that were pinged out of turn: suspects by their witnesses, and those at whose address
+    /// nobody was said to listen.
+    pub checks: u64,
+    /// Members that are shown as failed, though reachable, since they kept coming and going.
+    pub members_held: usize,
     /// Times that probing had to be started anew; anything but 0 is a bug.
     pub watchdog: u64,
 }

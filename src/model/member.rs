@@ -61,4 +61,6 @@ pub struct Member {
     pub rtt: Option<Duration>,
     /// Where it is in the network, once it has told and knows it itself.
     pub coordinate: Option<Coordinate>,
+    /// It is reachable, but is shown as failed for a while since it kept coming and going.
+    pub held: bool,
 }

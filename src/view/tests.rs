@@ -25,6 +25,7 @@ fn member(node: &str, status: MemberStatus) -> Member {
         addr,
         rtt: None,
         coordinate: None,
+        held: false,
     }
 }
 

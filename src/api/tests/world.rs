@@ -191,6 +191,7 @@ impl World {
             addr,
             rtt: None,
             coordinate: None,
+            held: false,
         };
         let record = NodeRecord {
             name: NodeName::new(name).expect("valid"),
@@ -223,6 +224,7 @@ impl World {
             addr,
             rtt: rtt_ms.map(std::time::Duration::from_millis),
             coordinate,
+            held: false,
         };
         self.edit(|builder| builder.set_member(member));
     }

@@ -13,6 +13,7 @@ mod settled;
 use super::catalog::Catalog;
 use super::config::Config;
 use super::coordinates::Coordinates;
+use super::damping::Damping;
 use super::digest::{Tree, row_digest};
 use super::event::Event;
 use super::gossip::answer::Known;
@@ -106,6 +107,7 @@ pub struct Agent {
     repair: Repair,
     tree: Tree,
     join: Join,
+    damping: Damping,
     coordinates: Coordinates,
     leave: Option<Leave>,
     rng: SmallRng,
@@ -150,6 +152,7 @@ impl Agent {
             join: Join::new(rng.random(), now),
             // Drawn from a copy: what the agent itself draws below does not depend on this part.
             coordinates: Coordinates::new(rng.clone().random()),
+            damping: Damping::default(),
             leave: None,
             alone: true,
             claimed_at: None,
@@ -204,11 +207,13 @@ impl Agent {
         if key == self.own {
             return Some(self.own_member());
         }
+        let held = self.damping.is_held(key);
         self.swim.peers().get(key).map(|p| Member {
             key,
             generation: p.epoch.generation(),
             incarnation: p.incarnation,
             status: match p.state {
+                Liveness::Alive | Liveness::Suspect if held => MemberStatus::Failed,
                 Liveness::Alive => MemberStatus::Alive,
                 Liveness::Suspect => MemberStatus::Suspect,
                 Liveness::Down => MemberStatus::Failed,
@@ -217,6 +222,7 @@ impl Agent {
             addr: p.addr,
             rtt: self.swim.peers().rtt(key),
             coordinate: self.coordinates.of(key),
+            held,
         })
     }
 
@@ -230,6 +236,7 @@ impl Agent {
             addr: self.identity.addr,
             rtt: Some(Duration::ZERO),
             coordinate: self.coordinates.own(),
+            held: false,
         }
     }
 
@@ -303,6 +310,7 @@ impl Agent {
             ("accusation_refused", swim.accusations_refused),
             ("nack_refused", swim.nacks_refused),
             ("nack_shed", swim.nacks_shed),
+            ("check_shed", swim.checks_shed),
             ("coordinate_refused", self.coordinates.refused()),
         ] {
             if count > 0 {
@@ -319,6 +327,8 @@ impl Agent {
             watchdog: swim.watchdog,
             local_health: swim.health_score,
             nacks_missed: swim.nacks_missed,
+            checks: swim.checks,
+            members_held: self.damping.held(),
             coordinate_updates: self.coordinates.updates(),
             coordinate_resets: self.coordinates.resets(),
             coordinates_known: self.coordinates.known(),
@@ -394,6 +404,7 @@ impl Agent {
             self.swim.handle_timeout(now);
             self.run_join(now);
             self.run_local(now);
+            self.release_held(now);
         }
         self.run_leave(now);
         self.settle(None, now);
@@ -450,7 +461,8 @@ impl Agent {
         if self.phase == Phase::Running {
             let check = self.check_deadline.map(|at| (at, "check expiry"));
             let repair = self.repair.next_deadline();
-            let parts = [next, self.swim.next_deadline(), self.join.next_deadline(), repair, check];
+            let held = self.damping.next().map(|at| (at, "held member"));
+            let parts = [next, held, self.swim.next_deadline(), self.join.next_deadline(), repair, check];
             next = parts.into_iter().flatten().min();
         }
         next
@@ -470,7 +482,7 @@ impl Agent {
                 Output::Absolved(subject, accusers) => self.spread.absolve(subject, &accusers),
                 Output::Nack(addr, nack) => self.send_frames(addr, &[Frame::Nack(nack)]),
                 Output::Measured(key, rtt) => self.measured(key, rtt),
-                Output::Changed(key) => self.member_changed(key),
+                Output::Changed(key) => self.member_changed(key, now),
                 Output::Removed(key, addr) => {
                     self.member_removed(key);
                     if let Some(addr) = addr {
@@ -506,8 +518,11 @@ impl Agent {
         self.spread.flush(self.swim.peers(), now, &mut |out| outgoing.push_back(out));
     }
 
-    fn member_changed(&mut self, key: NodeKey) {
+    fn member_changed(&mut self, key: NodeKey, now: Instant) {
         let peer = self.swim.peers().get(key).map(|p| (p.state, p.addr));
+        if let Some(p) = self.swim.peers().get(key).filter(|_| self.config.is_complete()) {
+            self.damping.note(key, p.state, p.epoch.generation(), &self.config, now);
+        }
         if let Some((_, addr)) = peer {
             self.coordinates.handle_member(key, addr);
         }
@@ -526,6 +541,7 @@ impl Agent {
         }
         self.repair.caught_up(key);
         self.coordinates.forget(key);
+        self.damping.forget(key);
         self.touch(key);
         self.events.push_back(Event::MemberRemoved(key));
     }
@@ -615,6 +631,13 @@ impl Agent {
                 Step::AskHolder(holder) => self.send_name_claim(holder),
                 Step::NameIsFree(epoch) => self.outlive(epoch, now),
             }
+        }
+    }
+
+    /// Members that have stayed for long enough are shown as what they are.
+    fn release_held(&mut self, now: Instant) {
+        while let Some(key) = self.damping.release(now) {
+            self.events.push_back(Event::MemberChanged(key));
         }
     }
 

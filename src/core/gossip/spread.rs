@@ -20,6 +20,12 @@ use std::time::Duration;
 const FLUSH_GAP: Duration = Duration::from_millis(2);
 /// Rumours looked at in one flush; the others follow in the next.
 const DUE_MAX: usize = 512;
+/// Datagrams of eager rounds about members alone that may go out at once: what a member's failure
+/// takes from the first accusation to the verdict.
+const MEMBER_BURST: f64 = 45.0;
+/// How many of them come back in a second. A storm of suspicions travels packed, and in the spare room
+/// of probes, instead of flooding the network that may have caused it.
+const MEMBER_DATAGRAMS_PER_S: f64 = 5.0;
 /// Room for a list's own length and its frame's header.
 const LIST_BYTES: usize = 8;
 /// A record above this is announced by its head and pulled by those who lack it.
@@ -52,6 +58,9 @@ pub(crate) struct Spread {
     tokens: f64,
     refilled_at: Instant,
     flush_at: Instant,
+    /// Datagrams about members alone that may be sent now, and when that was so.
+    member_tokens: f64,
+    member_tokens_at: Instant,
     /// A moment at which gossip ticks, if it does.
     phase: Instant,
 }
@@ -70,6 +79,8 @@ impl Spread {
             rng,
             refilled_at: now,
             flush_at: now,
+            member_tokens: MEMBER_BURST,
+            member_tokens_at: now,
             phase: now + phase,
         }
     }
@@ -93,10 +104,27 @@ impl Spread {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let queues = [self.members.next_due(), self.accusations.next_due(), self.catalog.next_due()];
-        let due = queues.into_iter().flatten().min()?;
+        let members = [self.members.next_due(), self.accusations.next_due()].into_iter().flatten().min();
+        let members = members.map(|due| due.max(self.members_may_at()));
+        let due = [members, self.catalog.next_due()].into_iter().flatten().min()?;
         let at = due.max(self.flush_at);
         Some(self.config.gossip_tick().map_or(at, |tick| self.tick_after(at, tick)))
+    }
+
+    /// When an eager round about members alone may be made.
+    fn members_may_at(&self) -> Instant {
+        let lacking = self.config.gossip_fanout as f64 - self.member_tokens;
+        if self.config.gossip_tick().is_some() || lacking <= 0.0 {
+            return self.member_tokens_at;
+        }
+        self.member_tokens_at + Duration::from_secs_f64(lacking / MEMBER_DATAGRAMS_PER_S)
+    }
+
+    fn spend_on_members(&mut self, datagrams: usize, now: Instant) {
+        let gained = now.since(self.member_tokens_at).as_secs_f64() * MEMBER_DATAGRAMS_PER_S;
+        let spent = u32::try_from(datagrams).unwrap_or(u32::MAX);
+        self.member_tokens = (self.member_tokens + gained).min(MEMBER_BURST) - f64::from(spent);
+        self.member_tokens_at = now;
     }
 
     /// The first tick at `at` or later.
@@ -252,6 +280,9 @@ impl Spread {
                 break;
             }
             let bytes = sample.finish();
+            if some_entries.is_empty() {
+                self.spend_on_members(targets.len(), now);
+            }
             for (_, addr) in &targets {
                 self.tokens -= bytes.len() as f64;
                 out(Outgoing { to: *addr, bytes: bytes.clone() });

@@ -372,6 +372,7 @@ impl StockFoca {
             addr: life.addr,
             rtt: None,
             coordinate: None,
+            held: false,
         };
         self.members.insert(life.key, member);
         self.events.push_back(Event::MemberChanged(life.key));

@@ -10,11 +10,17 @@ pub(crate) struct Seen {
     /// `None`: unknown or forgotten.
     pub(crate) status: Option<MemberStatus>,
     pub(crate) generation: Generation,
+    /// It is known to be there, and shown as failed for a while since it kept coming and going.
+    pub(crate) held: bool,
 }
 
 impl From<Option<&Member>> for Seen {
     fn from(member: Option<&Member>) -> Self {
-        member.map_or_else(Self::default, |m| Self { status: Some(m.status), generation: m.generation })
+        member.map_or_else(Self::default, |m| Self {
+            status: Some(m.status),
+            generation: m.generation,
+            held: m.held,
+        })
     }
 }
 
@@ -22,7 +28,7 @@ impl From<Option<&Member>> for Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     Anything,
-    /// Alive or suspect, in this run.
+    /// Alive or suspect in this run, or known to be and held down.
     Live(Generation),
     Failed,
     LeftOrForgotten,
@@ -34,10 +40,10 @@ impl Want<Seen> for Wanted {
         let live = cell.status.is_some_and(MemberStatus::is_live);
         match self {
             Self::Anything => true,
-            Self::Live(generation) => live && cell.generation == *generation,
-            Self::Failed => cell.status == Some(MemberStatus::Failed),
+            Self::Live(generation) => (live || cell.held) && cell.generation == *generation,
+            Self::Failed => cell.status == Some(MemberStatus::Failed) && !cell.held,
             Self::LeftOrForgotten => matches!(cell.status, None | Some(MemberStatus::Left)),
-            Self::NotLive => !live,
+            Self::NotLive => !live && !cell.held,
         }
     }
 }
@@ -118,7 +124,7 @@ impl Members {
     /// Owner, observer and what is wrong, of the first wrong cell.
     pub(crate) fn first_wrong(&self) -> Option<(OwnerIx, usize, String)> {
         let (row, observer) = self.grid.first_wrong()?;
-        let Seen { status, generation } = self.grid.cell(row, observer);
+        let Seen { status, generation, .. } = self.grid.cell(row, observer);
         let status = status.map_or("unknown", MemberStatus::as_str);
         let what = format!("shows it as {status} in run {}: want {:?}", generation.0, self.grid.want(row));
         Some((OwnerIx(row), observer, what))

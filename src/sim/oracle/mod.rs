@@ -226,7 +226,7 @@ impl Oracle {
         for host in hosts {
             let owner = self.observers[host.index()].0;
             let generation = self.owners[owner.0].generation;
-            self.members.all_see(owner, Seen { status: Some(MemberStatus::Alive), generation });
+            self.members.all_see(owner, Seen { status: Some(MemberStatus::Alive), generation, held: false });
             self.catalog.all_see(owner);
             self.watch.settled(*host, hosts.len());
         }
