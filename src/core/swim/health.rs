@@ -35,6 +35,11 @@ impl Health {
         self.score = self.score.saturating_add(signs).min(self.max);
     }
 
+    /// The longest that [`Self::stretch`] can make of a wait.
+    pub(super) fn longest(self, wait: Duration) -> Duration {
+        wait * (self.max + 1)
+    }
+
     /// A wait for others, longer the worse this node does.
     pub(super) fn stretch(self, wait: Duration) -> Duration {
         wait * (self.score + 1)

@@ -378,15 +378,15 @@ impl Swim {
         if !self.config.forgives_stalls() {
             return;
         }
-        self.world.timers.postpone(stall);
+        self.world.timers.postpone(stall, now);
         self.forgive(stall, now);
         self.hearing.last = (self.hearing.last + stall).min(now);
-        self.nacks.postpone(stall);
-        self.checks.postpone(stall);
+        self.nacks.postpone(stall, self.config.nack_after(), now);
+        self.checks.postpone(stall, now);
         if let Some(probe) = &mut self.probe {
-            probe.postpone(stall);
+            probe.postpone(stall, now);
         }
-        self.watchdog_at += stall;
+        self.watchdog_at = now + self.watch_after();
     }
 
     // ---- commands
@@ -555,14 +555,18 @@ impl Swim {
         let _ = self.with_foca(now, |foca, world| foca.handle_timer(timer, world));
     }
 
+    fn watch_after(&self) -> Duration {
+        self.world.health.longest(self.config.probe_interval * WATCHDOG_INTERVALS)
+    }
+
     /// Probing must go on while there is somebody to probe. Should a probe timer ever be missing,
     /// a new connection of foca's makes one.
     fn check_watchdog(&mut self, now: Instant) {
         if now < self.watchdog_at {
             return;
         }
-        self.watchdog_at = now + self.config.probe_interval * WATCHDOG_INTERVALS;
-        if self.peers.live().is_empty() || self.world.timers.has_probe() {
+        self.watchdog_at = now + self.watch_after();
+        if self.peers.live().is_empty() || self.world.timers.has_probe(self.watchdog_at) {
             return;
         }
         self.counters.watchdog += 1;

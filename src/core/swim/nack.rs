@@ -10,6 +10,7 @@ use crate::model::{Incarnation, Instant, NodeKey};
 use crate::wire::frame::{Epoch, Liveness, Nack, SwimFrame, SwimMessage, Third};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Requests of others that may be under way; a further one is probed for but not nacked, and
 /// counted.
@@ -83,9 +84,10 @@ impl Nacks {
         self.owed.pop_first()
     }
 
-    pub(super) fn postpone(&mut self, by: std::time::Duration) {
-        self.owed =
-            std::mem::take(&mut self.owed).into_iter().map(|o| Owed { due: o.due + by, ..o }).collect();
+    /// Moves every nack by `by`, but none to more than `after` from now.
+    pub(super) fn postpone(&mut self, by: Duration, after: Duration, now: Instant) {
+        let moved = |o: Owed| Owed { due: (o.due + by).min(o.due.max(now + after)), ..o };
+        self.owed = std::mem::take(&mut self.owed).into_iter().map(moved).collect();
     }
 }
 
@@ -174,7 +176,6 @@ impl Swim {
 mod tests {
     use super::*;
     use crate::model::Generation;
-    use std::time::Duration;
 
     fn owed(ms: u64, target: u64, number: u8) -> Owed {
         Owed {
@@ -216,7 +217,10 @@ mod tests {
     fn a_stall_moves_every_nack() {
         let mut n = Nacks::default();
         n.owe(owed(400, 5, 1));
-        n.postpone(Duration::from_secs(1));
-        assert_eq!(n.next(), Some(Instant::START + Duration::from_millis(1_400)));
+        let now = Instant::START + Duration::from_millis(1_100);
+        n.owe(owed(1_500, 6, 1));
+        n.postpone(Duration::from_secs(1), Duration::from_millis(400), now);
+        let due: Vec<u128> = n.owed.iter().map(|o| o.due.since_start().as_millis()).collect();
+        assert_eq!(due, [1_400, 1_500], "one that is owed since then is not moved");
     }
 }

@@ -51,7 +51,8 @@ impl ProbeWatch {
         self.next_at
     }
 
-    pub(super) fn postpone(&mut self, by: Duration) {
+    pub(super) fn postpone(&mut self, by: Duration, now: Instant) {
+        let by = by.min(now.since(self.sent_at));
         self.ends_at += by;
         if let Some(at) = &mut self.next_at {
             *at += by;

@@ -188,7 +188,7 @@ impl Runtime<Life> for Outside {
     }
 
     fn submit_after(&mut self, timer: Timer<Life>, after: Duration) {
-        self.timers.submit(timer, self.now + after);
+        self.timers.submit(timer, self.now, after);
     }
 }
 

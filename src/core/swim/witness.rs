@@ -62,9 +62,9 @@ impl Checks {
         self.table.values().map(Check::due).min()
     }
 
-    pub(super) fn postpone(&mut self, by: Duration) {
+    pub(super) fn postpone(&mut self, by: Duration, now: Instant) {
         for check in self.table.values_mut() {
-            check.began += by;
+            check.began += by.min(now.since(check.began));
         }
     }
 

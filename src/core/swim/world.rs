@@ -85,6 +85,6 @@ impl Runtime<Life> for World {
             | Timer::PeriodicGossip(_)
             | Timer::RemoveDown(_) => after,
         };
-        self.timers.submit(timer, self.now + after);
+        self.timers.submit(timer, self.now, after);
     }
 }
