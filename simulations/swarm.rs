@@ -19,3 +19,20 @@ fn the_same_seed_is_the_same_run() {
         assert_ne!(first.trace_hash, run(seed + 1_000).trace_hash);
     });
 }
+
+/// Seeds that fell once, and what they found. The weather of a seed changes with the simulator, so
+/// each finding has a test of its own as well.
+///
+/// - 153, 2665: a process that went on after a long stall put off probing by the length of the stall, if it
+///   had to take a new life first (`core::swim::timers`).
+/// - 3792, 3943: such a process put off a question of a repair to somebody dead by as much
+///   (`core::gossip::exchange`).
+/// - 353, 1928, 2909, 3084: suspicions that nobody confirmed.
+const FALLEN: [u64; 8] = [153, 353, 1_928, 2_665, 2_909, 3_084, 3_792, 3_943];
+
+#[test]
+fn seeds_that_fell_once_stand() {
+    for seed in FALLEN {
+        swarm("swarm::seeds_that_fell_once", seed).run(seed).assert_met();
+    }
+}

@@ -397,7 +397,7 @@ impl Agent {
             if late >= STALL_MIN.max(self.config.probe_timeout) {
                 tracing::warn!(late_ms = late.as_millis() as u64, why, "this agent did not run for a while");
                 self.swim.postpone(late, now);
-                self.repair.postpone(late);
+                self.repair.postpone(late, now);
             }
         }
         if self.phase == Phase::Running {

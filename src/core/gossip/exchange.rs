@@ -171,9 +171,11 @@ impl Exchange {
     }
 
     /// Lost time counts for nobody.
-    pub(crate) fn postpone(&mut self, by: Duration) {
+    pub(crate) fn postpone(&mut self, by: Duration, now: Instant) {
+        let wait = self.wait();
         for f in self.flights.values_mut() {
-            f.due += by;
+            // None waits longer than one that is asked now.
+            f.due = (f.due + by).min(f.due.max(now + wait));
         }
     }
 

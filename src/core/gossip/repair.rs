@@ -77,9 +77,9 @@ impl Repair {
         asks.chain(behind).min()
     }
 
-    pub(crate) fn postpone(&mut self, by: Duration) {
+    pub(crate) fn postpone(&mut self, by: Duration, now: Instant) {
         for x in &mut self.exchanges {
-            x.postpone(by);
+            x.postpone(by, now);
         }
     }
 
