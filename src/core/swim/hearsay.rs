@@ -19,8 +19,13 @@ impl Swim {
 
     /// A `Down` about an incarnation that the member has left behind.
     pub(super) fn is_refuted_down(&self, u: &MemberUpdate) -> bool {
-        let later =
-            |p: &super::peers::Peer| p.epoch == u.epoch && p.state.is_live() && p.incarnation > u.incarnation;
+        // A suspect of a later incarnation is doubted here as well, and its failure may be the end of the
+        // matter: what others doubted before counts.
+        let complete = self.config.is_complete();
+        let stands = |p: &super::peers::Peer| {
+            if complete { p.state == Liveness::Alive } else { p.state.is_live() }
+        };
+        let later = |p: &super::peers::Peer| p.epoch == u.epoch && stands(p) && p.incarnation > u.incarnation;
         u.state == Liveness::Down && self.peers.get(u.key).is_some_and(later)
     }
 

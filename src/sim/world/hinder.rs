@@ -136,6 +136,7 @@ impl World {
         if !self.is_silenced(host) {
             self.node_mut(host).excused_until = self.now() + EXCUSED_AFTER_FAULT;
             self.oracle.paused(host, false);
+            self.resolve_again(host);
         }
     }
 

@@ -371,6 +371,12 @@ impl World {
             };
             self.carry_out(host, &command).expect("the services of a node's spec can be registered");
         }
+        if self.node(host).moves > 0 {
+            let joins = |other: &HostId| self.node(*other).spec.join.contains(&Contact::Host(host));
+            for other in self.hosts().filter(joins).collect::<Vec<_>>() {
+                self.resolve_again(other);
+            }
+        }
     }
 
     /// Makes the agent that the disk and the spec describe, and the services that it still has to
@@ -431,6 +437,16 @@ impl World {
             Contact::Addr(addr) => addr,
         });
         addrs.filter(|addr| *addr != self.addr(host)).collect()
+    }
+
+    /// Who knows nobody yet resolves the names that it joins by again, as the shell of an agent does, and
+    /// finds the address that a host has by now.
+    pub(super) fn resolve_again(&mut self, host: HostId) {
+        let alone = self.agent(host).is_some_and(|agent| agent.live_count() == 1);
+        if alone && self.node(host).life == Life::Running && !self.is_silenced(host) {
+            let addrs = self.resolve(host);
+            self.call(host, |agent, now| agent.join(&addrs, now));
+        }
     }
 
     /// Kills the agent; its machine goes on, so that the closed port can be reported.

@@ -196,3 +196,18 @@ fn a_failed_probe_that_others_confirm_costs_no_health() {
     hear(&mut s, &[Accusation { accuser, ..first }], at(ms));
     assert_eq!(s.counters().health_score, 0);
 }
+
+/// What swarm seed 2719 found: one agent held a dead member for suspect in a later incarnation than that in
+/// which the others had failed it, and waited for ever for a second accuser.
+#[test]
+fn a_down_of_an_earlier_incarnation_counts_where_the_member_is_doubted_too() {
+    let mut s = shoal();
+    s.handle_update(&update(2, Liveness::Alive, 3), true, None, at(0));
+    hear(&mut s, &[accusation(2, 3, 1)], at(0));
+    hear(&mut s, &[accusation(2, 3, 4)], at(0));
+    for by in [5, 6, 7] {
+        s.handle_update(&update(2, Liveness::Down, 2), true, Some(NodeKey(by)), at(100));
+    }
+    run_hearing(&mut s, &[2], 100, 3_000);
+    assert_eq!(state(&s, 2), Some(Liveness::Down));
+}
