@@ -68,7 +68,8 @@ impl Suspicion {
     /// Names the accuser unless it is known or enough are; says whether that was news.
     fn add(&mut self, accuser: NodeKey, refused: bool, now: Instant) -> bool {
         let known = self.accusers.contains(&accuser);
-        if known || self.is_crowd() {
+        // The cluster may have grown since it began: two are always taken in.
+        if known || (self.is_crowd() && self.accusers.len() >= ACCUSERS_MIN) {
             return false;
         }
         self.accusers.push(accuser);
@@ -424,6 +425,15 @@ mod tests {
         assert_eq!((seconds(3, 0), seconds(3, 1)), (30.0, 5.0));
         assert_eq!((seconds(4, 0), seconds(4, 2)), (30.0, 5.0));
         assert!(seconds(5, 2) > 5.0);
+    }
+
+    /// What swarm seed 2719 found: a suspicion that began in a cluster of two, which grew.
+    #[test]
+    fn two_accusers_are_taken_in_even_where_one_was_all_that_could_be() {
+        let mut s = suspicions(2);
+        assert!(s.confirm(&accusation(5), at(1)) && s.confirm(&accusation(6), at(2)));
+        assert!(!s.confirm(&accusation(7), at(3)));
+        assert_eq!(s.end(SUBJECT), [5, 6].map(NodeKey));
     }
 
     #[test]
