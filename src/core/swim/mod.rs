@@ -8,6 +8,7 @@
 //! Follows Das, Gupta, Motivala: "SWIM" (DSN 2002).
 
 mod accuse;
+mod adopt;
 mod health;
 mod hearing;
 mod hearsay;
@@ -37,8 +38,8 @@ use hearing::Hearing;
 use identity::{Adapter, Life};
 use nack::{Asked, Nacks};
 use probe::ProbeWatch;
+use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use rand::{RngExt as _, SeedableRng as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
@@ -54,11 +55,6 @@ const INTERNAL_BYTES_MAX: usize = 256;
 const NOTICE_INTERVAL: Duration = Duration::from_secs(1);
 /// Probe intervals without a scheduled probe after which the watchdog steps in.
 const WATCHDOG_INTERVALS: u32 = 3;
-
-/// Members of a settled cluster that foca is given at the start, a random share of a larger one:
-/// each costs foca a pass over those before it. It hears of the others when they speak, and is told
-/// of them when they change. Every member is still probed once in an interval on average.
-const ADOPTED_MAX: usize = 2_048;
 
 /// What membership wants done, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -427,24 +423,6 @@ impl Swim {
         }
         let _ = self.with_foca(now, |foca, world| foca.change_identity(life, world));
         self.reborn(life, now);
-    }
-
-    /// Takes over the members of a settled cluster, this node not counted, and begins to probe at a
-    /// random moment of the first interval: nothing keeps the agents of a cluster in step.
-    pub(crate) fn adopt(&mut self, all: &Peers, rng: &mut SmallRng, now: Instant) {
-        self.peers = all.clone();
-        self.peers.remove(self.life.key);
-        let live = self.peers.live();
-        let known = rand::seq::index::sample(rng, live.len(), live.len().min(ADOPTED_MAX));
-        let members = known.into_iter().filter_map(|at| {
-            let key = *live.get(at)?;
-            self.peers.get(key).map(|p| Member::alive(Life { key, epoch: p.epoch }))
-        });
-        self.world.now = now;
-        let _ = self.foca.apply_many(members, false, &mut self.world);
-        self.world.sends.clear();
-        while self.updates.try_recv().is_ok() {}
-        self.world.timers.hasten_probe(now, rng.random::<f64>());
     }
 
     // ---- inside
