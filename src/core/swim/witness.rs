@@ -142,8 +142,6 @@ impl Swim {
             return;
         }
         let Some(key) = self.peers.live_at(addr) else { return };
-        // Something out there answers: this agent is not deaf.
-        self.note_heard(now);
         let brief = self.check_window(key, true);
         match self.checks.table.get_mut(&key) {
             Some(check) if check.pings > 0 && !check.answered => {
@@ -194,10 +192,12 @@ impl Swim {
         self.output.push_back(Output::Send(peer.addr, frame));
     }
 
-    /// The member was silent. Who heard nobody at all meanwhile has learned nothing.
+    /// The member was silent. Who heard nobody at all meanwhile, not even its own kernel, has learned
+    /// nothing. What a kernel says is no reason to pass verdicts again: anybody can forge it.
     fn conclude_check(&mut self, key: NodeKey, check: &Check, now: Instant) {
         let Some(u) = self.peers.as_update(key) else { return };
-        if u.epoch != check.epoch || !u.state.is_live() || self.hearing.last < check.began {
+        if u.epoch != check.epoch || !u.state.is_live() || (self.hearing.last < check.began && !check.refused)
+        {
             return;
         }
         if u.state == Liveness::Alive {

@@ -211,3 +211,14 @@ fn a_down_of_an_earlier_incarnation_counts_where_the_member_is_doubted_too() {
     run_hearing(&mut s, &[2], 100, 3_000);
     assert_eq!(state(&s, 2), Some(Liveness::Down));
 }
+
+#[test]
+fn reports_of_closed_ports_let_nobody_who_is_deaf_pass_a_verdict() {
+    let mut s = shoal();
+    hear(&mut s, &[3, 4, 5, 6].map(|by| accusation(2, 0, by)), at(0));
+    for ms in (100..20_000).step_by(100) {
+        run(&mut s, at(ms));
+        s.handle_unreachable(addr(2), at(ms));
+    }
+    assert_eq!(state(&s, 2), Some(Liveness::Suspect));
+}
