@@ -63,8 +63,7 @@ impl Swim {
         self.confirm(Accusation { subject, epoch, incarnation, accuser, refused }, now);
     }
 
-    /// A probe of ours that nobody answered. What it cost in health is given back when others
-    /// confirm it.
+    /// A probe of ours that nobody answered.
     pub(super) fn accuse_after_probe(
         &mut self,
         subject: NodeKey,
@@ -80,6 +79,11 @@ impl Swim {
         }
         self.accuse(subject, epoch, incarnation, false, now);
         let cost = std::mem::take(&mut self.world.last_cost);
+        self.bear_cost(subject, cost);
+    }
+
+    /// What an accusation of ours cost in health is given back when others confirm it.
+    pub(super) fn bear_cost(&mut self, subject: NodeKey, cost: u32) {
         let Some(s) = self.suspicions.get_mut(subject) else { return };
         if s.is_accused_by_others(self.life.key) && self.config.is_complete() {
             self.refund(cost);

@@ -16,6 +16,7 @@ mod identity;
 mod nack;
 mod peers;
 mod probe;
+mod ring;
 mod stock;
 mod suspicion;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use nack::{Asked, Nacks};
 use probe::ProbeWatch;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
+use ring::Turn;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
@@ -116,6 +118,7 @@ pub(crate) struct Swim {
     incarnation: Incarnation,
     addr: SocketAddr,
     probe: Option<ProbeWatch>,
+    turn: Option<Turn>,
     asked: Option<Asked>,
     nacks: Nacks,
     suspicions: Suspicions,
@@ -184,6 +187,7 @@ impl Swim {
             incarnation: 0,
             addr,
             probe: None,
+            turn: None,
             asked: None,
             nacks: Nacks::default(),
             suspicions: Suspicions::default(),
@@ -235,10 +239,11 @@ impl Swim {
 
     pub(crate) fn next_deadline(&self) -> Option<(Instant, &'static str)> {
         let verify = self.checks.next().map(|at| (at, "check"));
+        let turn = self.turn.map(|turn| (turn.due, "successor"));
         let resend = self.probe.as_ref().and_then(ProbeWatch::due).map(|at| (at, "probe again"));
         let watchdog = (!self.peers.live().is_empty()).then_some((self.watchdog_at, "watchdog"));
         let nack = self.nacks.next().map(|at| (at, "nack"));
-        [self.world.timers.next(), self.next_suspicion(), nack, verify, resend, watchdog]
+        [self.world.timers.next(), self.next_suspicion(), nack, verify, turn, resend, watchdog]
             .into_iter()
             .flatten()
             .min()
@@ -287,7 +292,7 @@ impl Swim {
             return;
         }
         self.watch_answer(frame, now);
-        self.note_answered_check(frame);
+        self.note_answered_check(frame, now);
         self.heard_at.insert(frame.from, sender_addr);
         self.move_if_known_elsewhere(frame, sender_addr, now);
         let mut internal = Vec::with_capacity(64);
@@ -359,6 +364,7 @@ impl Swim {
 
     /// Timers that are due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.run_turn(now);
         while let Some(timer) = self.world.timers.pop(now) {
             self.handle_timer(timer, now);
         }
@@ -381,6 +387,9 @@ impl Swim {
         self.checks.postpone(stall, now);
         if let Some(probe) = &mut self.probe {
             probe.postpone(stall, now);
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.postpone(stall, now);
         }
         self.watchdog_at = now + self.watch_after();
     }
@@ -528,9 +537,15 @@ impl Swim {
             | Timer::PeriodicGossip(_)
             | Timer::PeriodicAnnounceDown(_) => {}
         }
+        let probes = matches!(timer, Timer::ProbeRandomMember(_));
+        self.world.skips_intervals = probes && self.walks_ring();
         // The errors are "not connected" and "the last cycle was incomplete"; foca has recovered
         // from both when it returns them.
         let _ = self.with_foca(now, |foca, world| foca.handle_timer(timer, world));
+        if probes {
+            self.plan_turn(now);
+        }
+        self.world.skips_intervals = false;
     }
 
     fn watch_after(&self) -> Duration {
@@ -631,6 +646,7 @@ impl Swim {
         self.life = life;
         self.incarnation = 0;
         self.probe = None;
+        self.turn = None;
         self.asked = None;
         self.counters.renewals += 1;
         self.output.push_back(Output::Renewed(life.epoch));

@@ -154,7 +154,7 @@ impl Swim {
                 && (nack.target, nack.number) == (asked.target, asked.number)
                 && asked.silent.remove(&nack.from)
         });
-        if !expected {
+        if !expected && !(nack.to_epoch == self.life.epoch && self.checks.nacked(nack)) {
             self.counters.nacks_refused += 1;
         }
     }

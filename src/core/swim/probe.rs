@@ -5,7 +5,7 @@
 //! can be asked, from suspecting each other on a lossy network.
 
 use super::{Output, Swim};
-use crate::model::{Incarnation, Instant};
+use crate::model::{Incarnation, Instant, NodeKey};
 use crate::wire::frame::{SwimFrame, SwimMessage};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -59,6 +59,10 @@ impl ProbeWatch {
         }
     }
 
+    pub(super) const fn is_answered(&self) -> bool {
+        self.answered
+    }
+
     fn is_answered_by(&self, frame: &SwimFrame) -> bool {
         match &frame.message {
             SwimMessage::Ack(n) => {
@@ -104,15 +108,23 @@ impl Swim {
         // An answer after a second ping may belong to either (Karn, Partridge 1987).
         let direct = matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again;
         let sample = now.since(probe.sent_at);
-        if direct && self.peers.get(frame.from).is_some() {
-            let smoothed = match self.peers.rtt(frame.from) {
-                Some(rtt) => (rtt * (RTT_GAIN - 1) + sample) / RTT_GAIN,
-                None => sample,
-            };
-            self.peers.set_rtt(frame.from, smoothed);
-            self.output.push_back(Output::Measured(frame.from, sample));
-            self.output.push_back(Output::Changed(frame.from));
+        if direct {
+            self.take_sample(frame.from, sample);
         }
+    }
+
+    /// The member answered a ping of ours after this time.
+    pub(super) fn take_sample(&mut self, key: NodeKey, sample: Duration) {
+        if self.peers.get(key).is_none() {
+            return;
+        }
+        let smoothed = match self.peers.rtt(key) {
+            Some(rtt) => (rtt * (RTT_GAIN - 1) + sample) / RTT_GAIN,
+            None => sample,
+        };
+        self.peers.set_rtt(key, smoothed);
+        self.output.push_back(Output::Measured(key, sample));
+        self.output.push_back(Output::Changed(key));
     }
 
     pub(super) fn probe_again(&mut self, now: Instant) {

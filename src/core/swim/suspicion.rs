@@ -250,6 +250,9 @@ impl Swim {
         let share = f64::from(self.world.health.score() + 1) / f64::from(before + 1);
         if share < 1.0 {
             self.world.timers.hasten_probe(self.world.now, share);
+            if let Some(turn) = &mut self.turn {
+                turn.hasten(self.world.now, share);
+            }
         }
     }
 

@@ -1,8 +1,9 @@
-//! Checks: pings of our own to one member, out of turn.
+//! Checks: pings of our own to one member, besides foca's probes.
 //!
 //! Owns who is being checked and why: a suspicion was heard and this agent is among its witnesses,
-//! the kernel was told that nobody listens at the member's address, or a suspicion has run its time
-//! with too few accusers. A check ends with an answer, and then nothing is said, or in silence, and
+//! the kernel was told that nobody listens at the member's address, a suspicion has run its time
+//! with too few accusers, or the member is this agent's successor and it is its turn (see
+//! [`super::ring`]); in the last case others are asked to help. A check ends with an answer, and then nothing is said, or in silence, and
 //! then this agent accuses the member in its own name. Decides no verdict.
 //!
 //! Witnesses are chosen by rendezvous hashing (Thaler, Ravishankar 1998) of the suspicion with each
@@ -10,7 +11,7 @@
 
 use super::{Output, Swim};
 use crate::model::{Incarnation, Instant, NodeKey};
-use crate::wire::frame::{Epoch, Liveness, MemberUpdate, SwimFrame, SwimMessage};
+use crate::wire::frame::{Epoch, Liveness, MemberUpdate, Nack, SwimFrame, SwimMessage, Third};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +24,7 @@ const PINGS: u32 = 3;
 const CHECK_MIN: Duration = Duration::from_millis(50);
 
 /// One member under check.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Check {
     epoch: Epoch,
     number: u8,
@@ -33,6 +34,17 @@ struct Check {
     /// The kernel was told, after a ping of this check, that nobody listens there.
     refused: bool,
     answered: bool,
+    /// It is one of this agent's regular probes.
+    help: Option<Help>,
+}
+
+/// What a regular probe does besides pinging.
+#[derive(Debug, Clone)]
+struct Help {
+    /// When others are to be asked, until they were.
+    at: Option<Instant>,
+    /// Those of them that have sent no nack.
+    silent: Vec<NodeKey>,
 }
 
 impl Check {
@@ -41,10 +53,15 @@ impl Check {
     }
 
     fn due(&self) -> Instant {
-        if self.answered || self.pings >= PINGS {
+        if self.answered {
             return self.ends();
         }
-        (self.began + self.window / 4 * self.pings).min(self.ends())
+        let help = self.help.as_ref().and_then(|help| help.at);
+        [self.ping_due(), help].into_iter().flatten().min().unwrap_or(self.ends()).min(self.ends())
+    }
+
+    fn ping_due(&self) -> Option<Instant> {
+        (self.pings < PINGS).then(|| self.began + self.window / 4 * self.pings)
     }
 }
 
@@ -68,11 +85,35 @@ impl Checks {
         }
     }
 
-    /// A member has said something that only an answer can be.
-    fn answered(&mut self, frame: &SwimFrame) {
-        if let (SwimMessage::Ack(number), Some(check)) = (frame.message, self.table.get_mut(&frame.from)) {
-            check.answered |= check.epoch == frame.from_epoch && check.number == number;
+    /// Takes in a frame; says who has answered a check with it, and after which time if it can be
+    /// told.
+    fn answered(&mut self, frame: &SwimFrame, now: Instant) -> Option<(&Check, Option<Duration>)> {
+        let (key, number, direct) = match frame.message {
+            SwimMessage::Ack(number) => (frame.from, number, true),
+            SwimMessage::ForwardedAck(Third { key, .. }, number) => (key, number, false),
+            SwimMessage::Ping(_)
+            | SwimMessage::PingRequest(..)
+            | SwimMessage::IndirectPing(..)
+            | SwimMessage::IndirectAck(..)
+            | SwimMessage::Gossip
+            | SwimMessage::TurnUndead => return None,
+        };
+        let check = self.table.get_mut(&key).filter(|check| check.number == number && !check.answered)?;
+        if direct && check.epoch != frame.from_epoch || !direct && check.help.is_none() {
+            return None;
         }
+        check.answered = true;
+        // An answer after a second ping may belong to either (Karn, Partridge 1987).
+        Some((check, (direct && check.pings == 1).then(|| now.since(check.began))))
+    }
+
+    /// A helper of a check heard nothing; says whether that was expected.
+    pub(super) fn nacked(&mut self, nack: &Nack) -> bool {
+        let check = self.table.get_mut(&nack.target).filter(|check| check.number == nack.number);
+        let Some(help) = check.and_then(|check| check.help.as_mut()) else { return false };
+        let before = help.silent.len();
+        help.silent.retain(|key| *key != nack.from);
+        help.silent.len() < before
     }
 }
 
@@ -112,27 +153,43 @@ impl Swim {
 
     /// Pings a member out of turn, unless that is being done.
     pub(super) fn begin_check(&mut self, key: NodeKey, brief: bool, now: Instant) {
-        let Some(peer) = self.peers.get(key) else { return };
+        self.begin(key, self.check_window(key, brief), None, now);
+    }
+
+    /// Probes a member as foca would: for a whole interval, and with the help of others if it does not
+    /// answer soon.
+    pub(super) fn begin_probe(&mut self, key: NodeKey, now: Instant) {
+        let wait = self.world.health.stretch(self.config.direct_wait(self.peers.rtt(key)));
+        let help = Help { at: Some(now + wait), silent: Vec::new() };
+        if self.begin(key, self.world.health.stretch(self.config.probe_interval), Some(help), now) {
+            self.counters.probes_sent += 1;
+        }
+    }
+
+    fn begin(&mut self, key: NodeKey, window: Duration, help: Option<Help>, now: Instant) -> bool {
+        let Some(peer) = self.peers.get(key) else { return false };
         if self.checks.table.contains_key(&key) {
-            return;
+            return false;
         }
         if self.checks.table.len() >= CHECKS_MAX {
             self.checks.shed += 1;
-            return;
+            return false;
         }
-        self.checks.made += 1;
+        self.checks.made += u64::from(help.is_none());
         self.checks.number = self.checks.number.wrapping_add(1);
         let check = Check {
             epoch: peer.epoch,
             number: self.checks.number,
             began: now,
-            window: self.check_window(key, brief),
+            window,
             pings: 0,
             refused: false,
             answered: false,
+            help,
         };
         self.checks.table.insert(key, check);
         self.ping_for_check(key);
+        true
     }
 
     /// The kernel was told that nobody listens at `addr`. Anybody can forge that, so it is the
@@ -153,25 +210,67 @@ impl Swim {
         }
     }
 
-    pub(super) fn note_answered_check(&mut self, frame: &SwimFrame) {
-        self.checks.answered(frame);
+    pub(super) fn note_answered_check(&mut self, frame: &SwimFrame, now: Instant) {
+        let Some((check, sample)) = self.checks.answered(frame, now) else { return };
+        if check.help.is_some() {
+            self.world.health.better(1);
+        }
+        if let Some(sample) = sample {
+            self.take_sample(frame.from, sample);
+        }
     }
 
-    /// Pings again, and ends the checks whose time is over.
+    /// Pings again, asks for help, and ends the checks whose time is over.
     pub(super) fn run_checks(&mut self, now: Instant) {
         let due = |check: &Check| check.due() <= now;
         let keys: Vec<NodeKey> =
             self.checks.table.iter().filter(|(_, check)| due(check)).map(|(key, _)| *key).collect();
         for key in keys {
-            let Some(check) = self.checks.table.get(&key).copied() else { continue };
-            if check.ends() > now {
-                self.ping_for_check(key);
+            let Some(check) = self.checks.table.get(&key) else { continue };
+            if check.ends() <= now {
+                if let Some(check) = self.checks.table.remove(&key).filter(|check| !check.answered) {
+                    self.conclude_check(key, &check, now);
+                }
                 continue;
             }
-            self.checks.table.remove(&key);
-            if !check.answered {
-                self.conclude_check(key, &check, now);
+            if check.help.as_ref().is_some_and(|help| help.at.is_some_and(|at| at <= now)) {
+                self.ask_for_help(key, now);
             }
+            if self.checks.table.get(&key).and_then(Check::ping_due).is_some_and(|at| at <= now) {
+                self.ping_for_check(key);
+            }
+        }
+    }
+
+    /// Asks a few others, by a draw that differs from check to check, to ping the member.
+    fn ask_for_help(&mut self, subject: NodeKey, now: Instant) {
+        let (Some(peer), Some(check)) = (self.peers.get(subject), self.checks.table.get_mut(&subject)) else {
+            return;
+        };
+        let third = Third { key: subject, epoch: check.epoch, addr: peer.addr };
+        let Some(help) = &mut check.help else { return };
+        help.at = None;
+        let live = self.peers.live();
+        let wanted = self.config.indirect_probes;
+        for draw in 0..2 * wanted as u64 {
+            let at = mixed(subject.0, self.life.key.0, now.since_start().as_nanos() as u64 ^ draw);
+            let Some(&key) = live.get((at % live.len().max(1) as u64) as usize) else { return };
+            let Some(helper) = self.peers.get(key).filter(|p| p.state == Liveness::Alive) else { continue };
+            if key == subject || help.silent.contains(&key) || help.silent.len() == wanted {
+                continue;
+            }
+            help.silent.push(key);
+            let message = SwimMessage::PingRequest(third, check.number);
+            let frame = SwimFrame {
+                from: self.life.key,
+                from_epoch: self.life.epoch,
+                from_incarnation: self.incarnation,
+                to: key,
+                to_epoch: helper.epoch,
+                from_addr: Some(self.addr),
+                message,
+            };
+            self.output.push_back(Output::Send(helper.addr, frame));
         }
     }
 
@@ -200,10 +299,25 @@ impl Swim {
         {
             return;
         }
+        let cost = check.help.as_ref().map(|help| self.blame(help));
         if u.state == Liveness::Alive {
             self.apply(&MemberUpdate { state: Liveness::Suspect, ..u }, false, now);
         }
         self.accuse(key, u.epoch, u.incarnation, check.refused, now);
+        if let Some(cost) = cost {
+            self.bear_cost(key, cost);
+        }
+    }
+
+    /// A regular probe that failed speaks against this agent as well, and so does each helper that
+    /// was not heard at all. Says how much.
+    fn blame(&mut self, help: &Help) -> u32 {
+        let well = |key: &&NodeKey| self.peers.get(**key).is_some_and(|p| p.state == Liveness::Alive);
+        let missing = u32::try_from(help.silent.iter().filter(well).count()).unwrap_or(u32::MAX);
+        self.world.failed_probes += 1;
+        self.world.nacks_missed += u64::from(missing);
+        self.world.health.worse(1 + missing);
+        1 + missing
     }
 }
 
@@ -231,6 +345,7 @@ mod tests {
             pings: 0,
             refused: false,
             answered: false,
+            help: None,
         };
         let mut at = Vec::new();
         for pings in 0..=PINGS {

@@ -14,6 +14,8 @@ pub(super) struct World {
     pub(super) health: Health,
     /// Who hears nobody has no use for probing slower.
     pub(super) deaf: bool,
+    /// Foca is to probe in every second interval only.
+    pub(super) skips_intervals: bool,
     /// Helpers of the probe under way that have sent no nack.
     pub(super) nacks_missing: u32,
     pub(super) sends: Vec<Header<Life>>,
@@ -33,6 +35,7 @@ impl World {
             now,
             health,
             deaf: false,
+            skips_intervals: false,
             nacks_missing: 0,
             sends: Vec::new(),
             renewed: None,
@@ -75,6 +78,16 @@ impl Runtime<Life> for World {
     }
 
     fn submit_after(&mut self, timer: Timer<Life>, after: Duration) {
+        let after = match timer {
+            Timer::ProbeRandomMember(_) if self.skips_intervals => after * 2,
+            Timer::ProbeRandomMember(_)
+            | Timer::SendIndirectProbe { .. }
+            | Timer::ChangeSuspectToDown { .. }
+            | Timer::PeriodicAnnounce(_)
+            | Timer::PeriodicAnnounceDown(_)
+            | Timer::PeriodicGossip(_)
+            | Timer::RemoveDown(_) => after,
+        };
         let after = match timer {
             // Whoever hears of a suspicion times it: see `suspicion`.
             Timer::ChangeSuspectToDown { .. } => return,
