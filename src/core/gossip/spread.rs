@@ -20,12 +20,15 @@ use std::time::Duration;
 const FLUSH_GAP: Duration = Duration::from_millis(2);
 /// Rumours looked at in one flush; the others follow in the next.
 const DUE_MAX: usize = 512;
-/// Datagrams of eager rounds about members alone that may go out at once: what a member's failure
-/// takes from the first accusation to the verdict.
-const MEMBER_BURST: f64 = 45.0;
+/// Datagrams of eager rounds about members alone that may go out at once: what it takes from the first
+/// accusation to the verdict when a few members fail together.
+const MEMBER_BURST: f64 = 150.0;
 /// How many of them come back in a second. A storm of suspicions travels packed, and in the spare room
 /// of probes, instead of flooding the network that may have caused it.
-const MEMBER_DATAGRAMS_PER_S: f64 = 5.0;
+const MEMBER_DATAGRAMS_PER_S: f64 = 8.0;
+/// An accusation is sent this many times less often than other rumours: several accuse one suspect,
+/// and who misses one of them hears the others, and the verdict.
+const ACCUSATION_BUDGET_SHARE: u32 = 2;
 /// Room for a list's own length and its frame's header.
 const LIST_BYTES: usize = 8;
 /// A record above this is announced by its head and pulled by those who lack it.
@@ -187,7 +190,7 @@ impl Spread {
         let accusations = self.accusations.fitting((share / 2).saturating_sub(LIST_BYTES), to);
         let taken = self.push_accusations(datagram, &accusations);
         for key in &accusations {
-            self.accusations.sent(key, 1, budget);
+            self.accusations.sent(key, 1, self.accusation_budget(budget));
         }
         let members = self.members.fitting((share - taken).saturating_sub(LIST_BYTES), to);
         self.push_members(datagram, &members);
@@ -207,6 +210,11 @@ impl Spread {
             let fits = datagram.push(&Frame::Members(list));
             debug_assert!(fits, "rumours are chosen by their encoded size");
         }
+    }
+
+    /// How often an accusation is sent, where other rumours are sent `budget` times.
+    fn accusation_budget(&self, budget: u32) -> u32 {
+        if self.config.is_complete() { budget / ACCUSATION_BUDGET_SHARE } else { budget }
     }
 
     /// Adds these; says how many bytes they took.
@@ -294,7 +302,7 @@ impl Spread {
             }
             for key in &some_accusations {
                 self.accusations.next_round(key, now, tick);
-                self.accusations.sent(key, times, budget);
+                self.accusations.sent(key, times, self.accusation_budget(budget));
             }
             for key in &some_entries {
                 self.catalog.next_round(key, now, tick);

@@ -16,6 +16,7 @@ impl Swim {
     /// Takes over the members of a settled cluster, this node not counted, and begins to probe at a
     /// random moment of the first interval: nothing keeps the agents of a cluster in step.
     pub(crate) fn adopt(&mut self, all: &Peers, rng: &mut SmallRng, now: Instant) {
+        self.settle_in();
         self.peers = all.clone();
         self.peers.remove(self.life.key);
         let live = self.peers.live();

@@ -32,8 +32,8 @@ pub use stock::{StockFoca, StockLife};
 
 use crate::core::config::Config;
 use crate::model::{Generation, Incarnation, Instant, NodeKey};
-use crate::wire::frame::{Accusation, Epoch, Liveness, MemberUpdate, Nack, SwimFrame, SwimMessage};
-use foca::{Foca, Header, Member, NoCustomBroadcast, State, Timer};
+use crate::wire::frame::{Accusation, Epoch, Liveness, MemberUpdate, Nack, SwimFrame};
+use foca::{Foca, Member, NoCustomBroadcast, State, Timer};
 use health::Health;
 use hearing::Hearing;
 use identity::{Adapter, Life};
@@ -119,6 +119,8 @@ pub(crate) struct Swim {
     addr: SocketAddr,
     probe: Option<ProbeWatch>,
     turn: Option<Turn>,
+    /// Turns that were used to look around as well.
+    turns: u32,
     asked: Option<Asked>,
     nacks: Nacks,
     suspicions: Suspicions,
@@ -188,6 +190,7 @@ impl Swim {
             addr,
             probe: None,
             turn: None,
+            turns: 0,
             asked: None,
             nacks: Nacks::default(),
             suspicions: Suspicions::default(),
@@ -652,45 +655,5 @@ impl Swim {
         self.output.push_back(Output::Renewed(life.epoch));
         self.output.push_back(Output::News(self.own_update()));
         let _ = self.with_foca(now, |foca, world| foca.apply_many(std::iter::empty(), false, world));
-    }
-
-    fn send(&mut self, header: &Header<Life>, now: Instant) {
-        if header.src.key == self.life.key
-            && header.src.epoch == self.life.epoch
-            && header.src_incarnation > self.incarnation
-        {
-            self.incarnation = header.src_incarnation;
-            self.output.push_back(Output::News(self.own_update()));
-        }
-        let addr = self.heard_at.get(&header.dst.key).copied();
-        let Some(addr) = addr.or_else(|| self.peers.get(header.dst.key).map(|p| p.addr)) else { return };
-        let Some(message) = self.to_message(&header.message) else { return };
-        let frame = SwimFrame {
-            from: header.src.key,
-            from_epoch: header.src.epoch,
-            from_incarnation: header.src_incarnation,
-            to: header.dst.key,
-            to_epoch: header.dst.epoch,
-            from_addr: Some(self.addr),
-            message,
-        };
-        self.note_asked(&frame, now);
-        if let SwimMessage::Ping(number) = message {
-            self.counters.probes_sent += 1;
-            if self.config.is_complete() {
-                let wait = self.config.direct_wait(self.peers.rtt(frame.to));
-                self.world.timers.hasten_indirect(now + self.world.health.stretch(wait));
-            }
-            self.probe = Some(ProbeWatch::new(
-                frame,
-                addr,
-                number,
-                self.config.probe_timeout,
-                self.config.probe_interval,
-                self.config.is_complete(),
-                now,
-            ));
-        }
-        self.output.push_back(Output::Send(addr, frame));
     }
 }

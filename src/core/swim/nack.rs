@@ -149,12 +149,11 @@ impl Swim {
 
     /// A member that was asked for help heard nothing of the target.
     pub(crate) fn handle_nack(&mut self, nack: &Nack) {
-        let expected = self.asked.as_mut().is_some_and(|asked| {
-            nack.to_epoch == self.life.epoch
-                && (nack.target, nack.number) == (asked.target, asked.number)
-                && asked.silent.remove(&nack.from)
-        });
-        if !expected && !(nack.to_epoch == self.life.epoch && self.checks.nacked(nack)) {
+        let of_probe = |asked: &mut Asked| {
+            (nack.target, nack.number) == (asked.target, asked.number) && asked.silent.remove(&nack.from)
+        };
+        let mine = nack.to_epoch == self.life.epoch;
+        if !(mine && (self.asked.as_mut().is_some_and(of_probe) || self.checks.nacked(nack))) {
             self.counters.nacks_refused += 1;
         }
     }

@@ -4,9 +4,11 @@
 //! period is over costs nothing in the ordinary case and keeps small clusters, where nobody else
 //! can be asked, from suspecting each other on a lossy network.
 
+use super::identity::Life;
 use super::{Output, Swim};
 use crate::model::{Incarnation, Instant, NodeKey};
 use crate::wire::frame::{SwimFrame, SwimMessage};
+use foca::Header;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -134,5 +136,46 @@ impl Swim {
             let addr = probe.addr;
             self.output.push_back(Output::Send(addr, frame));
         }
+    }
+
+    /// Takes over what foca wants sent.
+    pub(super) fn send(&mut self, header: &Header<Life>, now: Instant) {
+        if header.src.key == self.life.key
+            && header.src.epoch == self.life.epoch
+            && header.src_incarnation > self.incarnation
+        {
+            self.incarnation = header.src_incarnation;
+            self.output.push_back(Output::News(self.own_update()));
+        }
+        let addr = self.heard_at.get(&header.dst.key).copied();
+        let Some(addr) = addr.or_else(|| self.peers.get(header.dst.key).map(|p| p.addr)) else { return };
+        let Some(message) = self.to_message(&header.message) else { return };
+        let frame = SwimFrame {
+            from: header.src.key,
+            from_epoch: header.src.epoch,
+            from_incarnation: header.src_incarnation,
+            to: header.dst.key,
+            to_epoch: header.dst.epoch,
+            from_addr: Some(self.addr),
+            message,
+        };
+        self.note_asked(&frame, now);
+        if let SwimMessage::Ping(number) = message {
+            self.counters.probes_sent += 1;
+            if self.config.is_complete() {
+                let wait = self.config.direct_wait(self.peers.rtt(frame.to));
+                self.world.timers.hasten_indirect(now + self.world.health.stretch(wait));
+            }
+            self.probe = Some(ProbeWatch::new(
+                frame,
+                addr,
+                number,
+                self.config.probe_timeout,
+                self.config.probe_interval,
+                self.config.is_complete(),
+                now,
+            ));
+        }
+        self.output.push_back(Output::Send(addr, frame));
     }
 }

@@ -11,9 +11,14 @@
 //! `(1 - x) exp(-x)` instead of `exp(-2 x)`: on average after 0.74 intervals, and never later than two.
 
 use super::Swim;
+use super::witness::mixed;
 use crate::model::{Instant, NodeKey};
+use crate::wire::frame::Liveness;
 use std::time::Duration;
 
+/// Turns at which a newcomer probes somebody at random as well: it has to find its place in the network,
+/// which one neighbour cannot tell it.
+const TURNS_OF_NEWCOMER: u32 = 60;
 /// With fewer other members chance has no room.
 const OTHERS_MIN: usize = 2;
 
@@ -47,8 +52,8 @@ impl Swim {
     pub(super) fn plan_turn(&mut self, now: Instant) {
         let wait = self.config.probe_interval;
         let wait = if self.world.deaf { wait } else { self.world.health.stretch(wait) };
-        self.turn =
-            (self.world.skips_intervals && self.probe.is_some()).then(|| Turn { since: now, due: now + wait });
+        self.turn = (self.world.skips_intervals && self.probe.is_some())
+            .then(|| Turn { since: now, due: now + wait });
     }
 
     /// Probes the successor, unless foca's probe was not answered: then that ends now, and with it
@@ -61,16 +66,36 @@ impl Swim {
         if self.probe.as_ref().is_some_and(super::probe::ProbeWatch::is_answered)
             && let Some(successor) = self.successor()
         {
+            if let Some(other) = self.stranger().filter(|other| *other != successor) {
+                self.begin_probe(other, now);
+            }
             self.begin_probe(successor, now);
         } else {
             self.world.timers.hasten_probe(now, 0.0);
         }
     }
 
-    /// The next live member in the order of keys.
-    fn successor(&self) -> Option<NodeKey> {
+    /// Somebody at random, for a newcomer.
+    fn stranger(&mut self) -> Option<NodeKey> {
+        if self.turns >= TURNS_OF_NEWCOMER {
+            return None;
+        }
+        self.turns += 1;
         let live = self.peers.live();
-        let at = live.partition_point(|key| *key <= self.life.key);
-        live.get(at).or_else(|| live.first()).copied()
+        let draw = mixed(self.life.key.0, self.life.epoch.0, u64::from(self.turns));
+        live.get((draw % live.len().max(1) as u64) as usize).copied()
+    }
+
+    /// This agent is no newcomer.
+    pub(super) fn settle_in(&mut self) {
+        self.turns = TURNS_OF_NEWCOMER;
+    }
+
+    /// The next member in the order of keys that is no suspect: of a suspect others make sure.
+    pub(super) fn successor(&self) -> Option<NodeKey> {
+        let live = self.peers.live();
+        let (before, after) = live.split_at(live.partition_point(|key| *key <= self.life.key));
+        let alive = |key: &&NodeKey| self.peers.get(**key).is_some_and(|p| p.state == Liveness::Alive);
+        after.iter().chain(before).find(alive).copied()
     }
 }

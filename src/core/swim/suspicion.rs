@@ -84,7 +84,7 @@ impl Suspicion {
         let wait = self.patience.after(confirmed);
         let crashed =
             self.patience.confirmations > 0 && self.is_crowd() && self.refused == self.accusers.len();
-        if crashed { wait / 2 } else { wait }
+        if crashed { wait / REFUSED_SHARE } else { wait }
     }
 
     /// As many accuse it as can shorten anything.
@@ -111,6 +111,8 @@ impl Suspicion {
 pub(super) struct Suspicions {
     table: BTreeMap<NodeKey, Suspicion>,
     by_due: BTreeSet<(Instant, NodeKey)>,
+    /// When the first of those was up whose time is up and who wait to be told of together.
+    waiting_since: Option<Instant>,
 }
 
 impl Suspicions {
@@ -274,6 +276,7 @@ impl Swim {
 
     /// Members that did not refute in time have failed.
     pub(crate) fn run_suspicions(&mut self, now: Instant) {
+        let mut told = false;
         while let Some(key) = self.suspicions.due(now) {
             if self.config.is_complete() && self.must_wait(key, now) {
                 if self.suspicions.due(now) == Some(key) {
@@ -283,6 +286,10 @@ impl Swim {
             }
             self.end_suspicion(key);
             self.fail(key, now);
+            told = true;
+        }
+        if told {
+            self.suspicions.waiting_since = None;
         }
     }
 
@@ -352,12 +359,14 @@ impl Swim {
         doubts
     }
 
-    /// Members that fail together are told of together, if that is soon.
+    /// Members that fail together are told of together, if that is soon after the first of them.
     fn waits_for_others(&mut self, key: NodeKey, now: Instant) -> bool {
-        let within = self.config.probe_interval;
+        let within = self.config.probe_interval / 2;
         let Some(s) = self.suspicions.get_mut(key) else { return false };
-        let end = *s.up_since.get_or_insert(now) + within;
-        let last = self.suspicions.last_due(end, ACCUSERS_MIN).unwrap_or(now);
+        s.up_since = s.up_since.or(Some(now));
+        let first = self.suspicions.waiting_since.filter(|since| now <= *since + within).unwrap_or(now);
+        self.suspicions.waiting_since = Some(first);
+        let last = self.suspicions.last_due(first + within, ACCUSERS_MIN).unwrap_or(now);
         if last > now {
             self.suspicions.set_due(key, last);
         }
@@ -375,6 +384,10 @@ impl Swim {
 /// Members that must accuse another, each after a probe of its own, before it can fail where there
 /// are more than two.
 const ACCUSERS_MIN: usize = 2;
+
+/// A crowd of which each was told by its kernel that nobody listens waits this many times less: a
+/// process that is slow still has its port. What is left is for one that is being restarted.
+const REFUSED_SHARE: u32 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ mod witness;
 
 use super::*;
 use crate::core::Settings;
+use crate::wire::frame::SwimMessage;
 
 const PROBE: Duration = Duration::from_secs(1);
 

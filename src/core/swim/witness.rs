@@ -118,7 +118,7 @@ impl Checks {
 }
 
 /// A number that is as good as random, from three (Steele, Lea, Flood 2014: SplitMix's finaliser).
-const fn mixed(a: u64, b: u64, c: u64) -> u64 {
+pub(super) const fn mixed(a: u64, b: u64, c: u64) -> u64 {
     let mut x = a ^ b.rotate_left(21) ^ c.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -215,7 +215,9 @@ impl Swim {
         if check.help.is_some() {
             self.world.health.better(1);
         }
-        if let Some(sample) = sample {
+        // A place among all is not found by measuring one neighbour over and over.
+        let wanted = self.successor() != Some(frame.from) || self.peers.rtt(frame.from).is_none();
+        if let Some(sample) = sample.filter(|_| wanted) {
             self.take_sample(frame.from, sample);
         }
     }

@@ -276,8 +276,10 @@ impl Oracle {
 
     /// A process was cut off from everything at this moment: how others learn of it is measured,
     /// until it can speak again.
+    /// While it is, nobody waits for it to learn of others.
     pub(crate) fn silenced(&mut self, host: HostId, now: Instant) {
         let owner = self.observers[host.index()].0;
+        self.lost_witness(host);
         if self.owners[owner.0].holder == Some(host) && self.owners[owner.0].fate == Fate::Suspended {
             self.depart(owner, DepartureKind::Silenced, now);
         }
@@ -423,7 +425,7 @@ impl Oracle {
         }
     }
 
-    /// This agent will come to know nothing any more.
+    /// This agent will come to know nothing of those who are gone now, or not soon.
     fn lost_witness(&mut self, host: HostId) {
         for owner in &mut self.owners {
             if let Some(number) = owner.departure
@@ -439,7 +441,8 @@ impl Oracle {
         let generation = o.generation;
         let live =
             |seen: &Seen| seen.generation == generation && seen.status.is_some_and(MemberStatus::is_live);
-        let watching = self.members.observers(owner).filter(|(_, seen)| live(seen));
+        let hears = |column: usize| self.owners[self.observers[column].0.0].fate != Fate::Suspended;
+        let watching = self.members.observers(owner).filter(|(column, seen)| live(seen) && hears(*column));
         let unaware: HostSet = watching.map(|(column, _)| HostId(column)).collect();
         let o = &mut self.owners[owner.0];
         o.departure = Some(self.metrics.departures.len());

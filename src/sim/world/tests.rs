@@ -48,6 +48,18 @@ fn a_pause_is_a_silence_whose_discovery_is_measured_until_it_ends() {
 }
 
 #[test]
+fn who_falls_silent_with_others_is_not_waited_for() {
+    let mut world = settled(6);
+    world.pause(HostId(1));
+    world.pause(HostId(2));
+    world.run_for(secs(30));
+    let metrics = world.metrics();
+    let observers: Vec<usize> = metrics.departures.iter().map(|d| d.observers).collect();
+    assert_eq!(observers, [4, 4]);
+    assert_eq!(metrics.full_silenced().len(), 2);
+}
+
+#[test]
 fn who_dies_before_hearing_of_a_death_is_not_waited_for() {
     let mut world = settled(6);
     world.crash(HostId(1));
@@ -57,7 +69,7 @@ fn who_dies_before_hearing_of_a_death_is_not_waited_for() {
     assert_eq!(observers, [4, 4]);
     assert_eq!(world.metrics().full_detection().len(), 2);
     assert_eq!(world.members_alive_min(), Some(4));
-    assert_eq!(world.metrics().batches.values().max(), Some(&2));
+    assert_eq!(world.metrics().batches.values().max(), Some(&1), "they are told of together");
 }
 
 #[test]

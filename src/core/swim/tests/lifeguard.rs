@@ -5,6 +5,7 @@ use super::*;
 use crate::core::Membership;
 use crate::core::Settings;
 use crate::wire::frame::Charge;
+use crate::wire::frame::SwimMessage;
 
 pub(super) fn node(n: u16, membership: Membership) -> Swim {
     let config = Config::new(Settings::lan()).expect("valid").with_membership(membership);

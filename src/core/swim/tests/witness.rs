@@ -3,6 +3,7 @@
 use super::lifeguard::{accusation, accused, frame, hear, news_of, node, run_answered};
 use super::*;
 use crate::core::Membership;
+use crate::wire::frame::SwimMessage;
 
 /// Node 1 of eight, all alive.
 fn shoal() -> Swim {
@@ -171,13 +172,15 @@ fn a_forged_report_costs_a_ping() {
 #[test]
 fn members_that_fail_together_are_told_of_together() {
     let mut s = shoal();
-    let crowd = |subject| [4, 5, 6, 7].map(|by| accusation(subject, 0, by));
+    let crowd = |subject| [5, 6, 7, 8].map(|by| accusation(subject, 0, by));
     hear(&mut s, &crowd(2), at(0));
-    hear(&mut s, &crowd(3), at(700));
-    run_hearing(&mut s, &[2, 3], 0, 2_600);
+    hear(&mut s, &crowd(3), at(400));
+    hear(&mut s, &crowd(4), at(700));
+    run_hearing(&mut s, &[2, 3, 4], 0, 2_300);
     assert_eq!((state(&s, 2), state(&s, 3)), (Some(Liveness::Suspect), Some(Liveness::Suspect)));
-    run_hearing(&mut s, &[2, 3], 2_600, 2_800);
+    run_hearing(&mut s, &[2, 3, 4], 2_300, 2_500);
     assert_eq!((state(&s, 2), state(&s, 3)), (Some(Liveness::Down), Some(Liveness::Down)));
+    assert_eq!(state(&s, 4), Some(Liveness::Suspect), "more than half an interval is not waited");
 }
 
 #[test]
