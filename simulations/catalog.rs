@@ -3,7 +3,7 @@
 use crate::{
     converge, deregister, each_seed, ms, no_false_failures, register, secs, sent, settled, stays_converged,
 };
-use shoal::model::{CheckId, CheckStatus, LocalCommand, LocalError};
+use shoal::model::{CheckId, CheckStatus, EntryKey, LocalCommand, LocalError};
 use shoal::sim::scenario::{service, service_without_check};
 use shoal::sim::{Conditions, HostId, Load, LoadKind, World};
 
@@ -106,6 +106,38 @@ fn heartbeats_and_repeated_registrations_send_nothing() {
 }
 
 #[test]
+fn a_check_that_keeps_changing_is_told_a_few_times_and_as_it_is_once_it_rests() {
+    each_seed(3, |seed| {
+        let name = "catalog::a_check_that_keeps_changing";
+        let (mut world, hosts) = settled(name, seed, 5, 1, Conditions::default());
+        let shown = |world: &World| status(world, hosts[1], hosts[0], "service:web-0");
+        let version = |world: &World| {
+            let agent = world.agent(hosts[0]).expect("it runs");
+            let key = EntryKey::Check(CheckId::new("service:web-0").expect("a valid id"));
+            agent.entry(agent.identity().name.key(), &key).expect("it is registered").1.0
+        };
+        let before = version(&world);
+        let mut passing = 0;
+        for _ in 0..50 {
+            for word in [CheckStatus::Critical, CheckStatus::Passing] {
+                world.command(hosts[0], &update("service:web-0", word, "again")).expect("accepted");
+                world.run_for(ms(500));
+            }
+            passing += u32::from(shown(&world) == Some(CheckStatus::Passing));
+        }
+        assert_eq!(passing, 3, "returns that are told");
+        assert_eq!(shown(&world), Some(CheckStatus::Critical));
+        assert!(version(&world) - before <= 8, "four falls and three returns are written");
+        stays_converged(&mut world, ms(100));
+        world.run_for(secs(58));
+        assert_eq!(shown(&world), Some(CheckStatus::Critical), "a minute it has to rest");
+        world.run_for(secs(3));
+        assert_eq!(shown(&world), Some(CheckStatus::Passing));
+        stays_converged(&mut world, ms(100));
+    });
+}
+
+#[test]
 fn a_missing_heartbeat_turns_a_check_critical_everywhere() {
     each_seed(3, |seed| {
         let name = "catalog::a_missing_heartbeat";
@@ -150,6 +182,8 @@ fn a_flood_of_changes_does_not_disturb_membership() {
         converge(&mut world, secs(5));
         no_false_failures(&world);
         assert_eq!(world.refused_commands(), 0);
+        // Until what was held back of flapping checks is told as well.
+        world.run_for(secs(61));
         stays_converged(&mut world, secs(5));
     });
 }

@@ -55,7 +55,15 @@ fn router(parts: ApiParts) -> axum::Router {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         started_unix_ms: parts.started_unix_ms,
         limits: Limits::default(),
+        settings: settings(&parts.config),
         config: parts.config,
     };
     api::router(Context { view: parts.view, requests: parts.requests, info })
+}
+
+/// The profile and the constants of timing and limits, of all that was configured.
+fn settings(config: &serde_json::Value) -> serde_json::Value {
+    let wanted = |key: &str| key == "profile" || shoal::core::Settings::KEYS.contains(&key);
+    let all = config.as_object().into_iter().flatten();
+    all.filter(|(key, _)| wanted(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }

@@ -4,7 +4,7 @@
 //! turn of the loop, so that a burst of changes is one new view.
 
 use super::udp::SocketStats;
-use crate::core::{Agent, Stats};
+use crate::core::{Agent, Effective, Stats};
 use crate::model::{Entry, EntryKey, Instant, NodeKey};
 use crate::view::{AgentStatus, ViewBuilder};
 use std::collections::BTreeMap;
@@ -100,6 +100,7 @@ impl Publisher {
             since_heard_ms: ago(stats.last_heard),
             gossip_addr: agent.identity().addr.to_string(),
             leaving: agent.is_leaving(),
+            effective: effective(agent.effective()),
             counters: counters(&stats, socket, turns),
         });
         self.dirty = true;
@@ -116,6 +117,19 @@ impl Publisher {
             self.builder.publish();
         }
     }
+}
+
+fn effective(e: Effective) -> BTreeMap<&'static str, u64> {
+    let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    BTreeMap::from([
+        ("probe_interval_ms", ms(e.probe_interval)),
+        ("probe_timeout_ms", ms(e.probe_timeout)),
+        ("suspicion_longest_ms", ms(e.suspicion_longest)),
+        ("suspicion_shortest_ms", ms(e.suspicion_shortest)),
+        ("deaf_after_ms", ms(e.deaf_after)),
+        ("isolation_ms", ms(e.isolation)),
+        ("rumour_sends", u64::from(e.rumour_sends)),
+    ])
 }
 
 /// Series by name, as Prometheus writes them.
@@ -135,6 +149,7 @@ fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<St
         ("shoal_nacks_missed_total", stats.nacks_missed),
         ("shoal_local_health", u64::from(stats.local_health)),
         ("shoal_members_held", stats.members_held as u64),
+        ("shoal_checks_held", stats.checks_held as u64),
         ("shoal_coordinate_updates_total", stats.coordinate_updates),
         ("shoal_coordinate_resets_total", stats.coordinate_resets),
         ("shoal_coordinates_known", stats.coordinates_known as u64),

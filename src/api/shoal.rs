@@ -50,6 +50,9 @@ pub(super) fn status(call: &Call) -> Outcome {
             "change": view.log().last(),
             "age_s": seconds(status.since_heard_ms),
         },
+        "settings": info.settings,
+        "effective": status.effective,
+        "local_health": status.counters.get("shoal_local_health").copied().unwrap_or(0),
         "counters": status.counters,
         "versions": { "shoal": info.agent_version, "consul_api": super::CONSUL_VERSION },
     });

@@ -1,7 +1,9 @@
 //! The protocol's constants, checked: a [`Config`] that exists is valid.
 
+mod derived;
 mod keys;
 
+pub use derived::Effective;
 pub use keys::SettingValue;
 
 use std::time::Duration;
@@ -53,6 +55,12 @@ pub struct Settings {
     pub hold_min: Duration,
     /// The longest such time. Ten of it without a failure, and the member's past is forgotten.
     pub hold_max: Duration,
+    /// A check of this host that became worse for the fourth time is told to others as it was at its
+    /// worst until it was better for this long; twice as long after the next time, and so on. 0 tells
+    /// every return at once.
+    pub check_hold_min: Duration,
+    /// The longest such time. Ten of it without becoming worse, and the check's past is forgotten.
+    pub check_hold_max: Duration,
     /// Failed and left members are remembered for this long.
     pub reap_after: Duration,
     /// Members that each eager round goes to.
@@ -100,6 +108,8 @@ impl Settings {
             health_max: 2,
             hold_min: Duration::from_secs(30),
             hold_max: Duration::from_secs(120),
+            check_hold_min: Duration::from_secs(5),
+            check_hold_max: Duration::from_secs(60),
             reap_after: Duration::from_secs(72 * 3600),
             gossip_fanout: 3,
             gossip_bytes_per_s_max: 1_000_000,
@@ -219,6 +229,8 @@ impl Config {
         number("health_max", s.health_max as usize, 0, 100)?;
         duration("hold_min", s.hold_min, ms(0), hour)?;
         duration("hold_max", s.hold_max, s.hold_min, hour * 24)?;
+        duration("check_hold_min", s.check_hold_min, ms(0), hour)?;
+        duration("check_hold_max", s.check_hold_max, s.check_hold_min, hour * 24)?;
         number("gossip_fanout", s.gossip_fanout, 1, 16)?;
         number("gossip_bytes_per_s_max", s.gossip_bytes_per_s_max, 10_000, 1 << 32)?;
         number("max_datagram_bytes", s.max_datagram_bytes, DATAGRAM_BYTES_MIN, DATAGRAM_BYTES_MAX)?;

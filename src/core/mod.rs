@@ -29,7 +29,7 @@ mod swim;
 mod tests;
 
 pub use agent::{Agent, ForceLeaveError, Identity, Outgoing};
-pub use config::{Config, ConfigError, Membership, SettingValue, Settings};
+pub use config::{Config, ConfigError, Effective, Membership, SettingValue, Settings};
 pub use event::Event;
 pub use settled::Knowledge;
 pub use stats::Stats;

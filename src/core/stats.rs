@@ -58,6 +58,8 @@ pub struct Stats {
     pub checks: u64,
     /// Members that are shown as failed, though reachable, since they kept coming and going.
     pub members_held: usize,
+    /// Checks of this host that others are told are worse than they are, since they keep changing.
+    pub checks_held: usize,
     /// Times that probing had to be started anew; anything but 0 is a bug.
     pub watchdog: u64,
 }

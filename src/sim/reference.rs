@@ -22,6 +22,30 @@ struct Check {
     expires: Option<Instant>,
     deregister_after: Option<Duration>,
     critical_since: Option<Instant>,
+    /// Times that it became worse.
+    falls: u32,
+    /// When it last became better or worse.
+    changed: Instant,
+}
+
+/// A check that became worse this often may be told as worse than it is...
+const FALLS_TOLD_AS_THEY_ARE: u32 = 3;
+/// ... for so long after its last change.
+const TOLD_WORSE_FOR: Duration = Duration::from_secs(61);
+
+impl Check {
+    fn becomes(&mut self, status: CheckStatus, now: Instant) {
+        if status != self.status {
+            self.falls += u32::from(status > self.status);
+            self.changed = now;
+            self.status = status;
+        }
+    }
+
+    fn may_be_told_as(&self, status: CheckStatus, now: Instant) -> bool {
+        let keeps_changing = self.falls > FALLS_TOLD_AS_THEY_ARE && now <= self.changed + TOLD_WORSE_FOR;
+        status == self.status || status > self.status && keeps_changing
+    }
 }
 
 /// What is registered on one host.
@@ -88,7 +112,7 @@ impl Reference {
             }
             LocalCommand::UpdateCheck { id, status, .. } => {
                 if let Some(check) = self.checks.get_mut(id) {
-                    check.status = *status;
+                    check.becomes(*status, now);
                     check.expires = check.time_to_live.map(|ttl| now + ttl);
                     let critical = *status == CheckStatus::Critical;
                     check.critical_since = critical.then(|| check.critical_since.unwrap_or(now));
@@ -114,7 +138,7 @@ impl Reference {
         for check in self.checks.values_mut() {
             if let Some(at) = check.expires.filter(|at| *at <= now) {
                 check.expires = None;
-                check.status = CheckStatus::Critical;
+                check.becomes(CheckStatus::Critical, at);
                 check.critical_since.get_or_insert(at);
             }
         }
@@ -148,6 +172,8 @@ impl Reference {
             expires: time_to_live.map(|ttl| now + ttl),
             deregister_after: definition.deregister_critical_after,
             critical_since,
+            falls: known.map_or(0, |c| c.falls),
+            changed: known.map_or(now, |c| c.changed),
         };
         self.checks.insert(definition.id.clone(), check);
     }
@@ -167,6 +193,8 @@ impl Reference {
                 expires: None,
                 deregister_after: None,
                 critical_since: Some(now),
+                falls: 0,
+                changed: now,
             };
             self.checks.insert(id, check);
         } else {
@@ -175,7 +203,7 @@ impl Reference {
     }
 
     /// Does the host's agent show of itself exactly this?
-    pub(crate) fn compare(&self, agent: &Agent) -> Result<(), String> {
+    pub(crate) fn compare(&self, agent: &Agent, now: Instant) -> Result<(), String> {
         let own = agent.identity().name.key();
         let (mut services, mut checks) = (0, 0);
         for key in agent.entry_keys(own) {
@@ -193,7 +221,7 @@ impl Reference {
             ));
         }
         self.services.keys().try_for_each(|id| self.compare_service(agent, id))?;
-        self.checks.keys().try_for_each(|id| self.compare_check(agent, id))?;
+        self.checks.keys().try_for_each(|id| self.compare_check(agent, id, now))?;
         match agent.entry(own, &EntryKey::Node) {
             Some((_, _, Entry::Node(shown))) if shown.tags == self.tags => Ok(()),
             shown => Err(format!("shows itself as {shown:?}: want tags {:?}", self.tags)),
@@ -201,19 +229,24 @@ impl Reference {
     }
 
     /// The same for the services and checks that `command` names.
-    pub(crate) fn compare_touched(&self, agent: &Agent, command: &LocalCommand) -> Result<(), String> {
+    pub(crate) fn compare_touched(
+        &self,
+        agent: &Agent,
+        command: &LocalCommand,
+        now: Instant,
+    ) -> Result<(), String> {
         match command {
             LocalCommand::RegisterService { definition, .. } => {
                 self.compare_service(agent, &definition.service.id)?;
-                definition.checks.iter().try_for_each(|check| self.compare_check(agent, &check.id))
+                definition.checks.iter().try_for_each(|check| self.compare_check(agent, &check.id, now))
             }
             LocalCommand::DeregisterService(id) => self.compare_service(agent, id),
-            LocalCommand::RegisterCheck(check) => self.compare_check(agent, &check.id),
+            LocalCommand::RegisterCheck(check) => self.compare_check(agent, &check.id, now),
             LocalCommand::DeregisterCheck(id) | LocalCommand::UpdateCheck { id, .. } => {
-                self.compare_check(agent, id)
+                self.compare_check(agent, id, now)
             }
             LocalCommand::ServiceMaintenance { .. } | LocalCommand::NodeMaintenance { .. } => {
-                self.compare(agent)
+                self.compare(agent, now)
             }
         }
     }
@@ -227,12 +260,12 @@ impl Reference {
         }
     }
 
-    fn compare_check(&self, agent: &Agent, id: &CheckId) -> Result<(), String> {
+    fn compare_check(&self, agent: &Agent, id: &CheckId, now: Instant) -> Result<(), String> {
         let shown = agent.entry(agent.identity().name.key(), &EntryKey::Check(id.clone()));
         match (shown, self.checks.get(id)) {
             (None, None) => Ok(()),
             (Some((_, _, Entry::Check(shown))), Some(check))
-                if shown.status == check.status && shown.service_id == check.service =>
+                if check.may_be_told_as(shown.status, now) && shown.service_id == check.service =>
             {
                 Ok(())
             }

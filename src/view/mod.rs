@@ -58,6 +58,8 @@ pub struct AgentStatus {
     pub gossip_addr: String,
     /// The agent is on its way out.
     pub leaving: bool,
+    /// Times, in milliseconds, and counts that the agent goes by at present, by name.
+    pub effective: BTreeMap<&'static str, u64>,
     /// Counters by metric name.
     pub counters: BTreeMap<String, u64>,
 }

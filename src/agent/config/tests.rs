@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::SettingValue;
 
 fn load(args: &AgentArgs, text: &str) -> Result<AgentConfig, ConfigFault> {
     let mut raw = RawConfig::load(args)?;
@@ -151,5 +152,23 @@ fn join_addresses_are_names_or_ips_with_a_default_port() {
     assert_eq!(shown("[fd00::1]:5").as_deref(), Some("[fd00::1]:5"));
     for bad in ["", "a b", "a:x", "a:0", ":7946", "0.0.0.0", "a/b"] {
         assert_eq!(shown(bad), None, "{bad:?}");
+    }
+}
+
+#[test]
+fn the_page_about_the_constants_is_true() {
+    let page = include_str!("../../../docs/configuration.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rows.len(), Settings::KEYS.len(), "one row a key");
+    for key in Settings::KEYS {
+        let shown = [Settings::lan(), Settings::wan(), Settings::local()].map(|settings| {
+            match settings.get(key).expect("every key has a value") {
+                SettingValue::Duration(duration) => crate::model::show_duration(duration),
+                SettingValue::Number(number) => number.to_string(),
+            }
+        });
+        let [lan, wan, local] = shown;
+        let wanted = format!("| `{key}` | {lan} | {wan} | {local} | ");
+        assert!(rows.iter().any(|row| row.starts_with(&wanted)), "no row begins with {wanted}");
     }
 }

@@ -11,9 +11,9 @@ mod pulls;
 mod settled;
 
 use super::catalog::Catalog;
-use super::config::Config;
+use super::config::{Config, Effective};
 use super::coordinates::Coordinates;
-use super::damping::Damping;
+use super::damping::{CheckDamping, Damping};
 use super::digest::{Tree, row_digest};
 use super::event::Event;
 use super::gossip::answer::Known;
@@ -108,6 +108,7 @@ pub struct Agent {
     tree: Tree,
     join: Join,
     damping: Damping,
+    check_damping: CheckDamping,
     coordinates: Coordinates,
     leave: Option<Leave>,
     rng: SmallRng,
@@ -153,6 +154,7 @@ impl Agent {
             // Drawn from a copy: what the agent itself draws below does not depend on this part.
             coordinates: Coordinates::new(rng.clone().random()),
             damping: Damping::default(),
+            check_damping: CheckDamping::default(),
             leave: None,
             alone: true,
             claimed_at: None,
@@ -300,6 +302,11 @@ impl Agent {
         self.spread.waiting()
     }
 
+    /// Times and counts that this agent goes by at present.
+    pub fn effective(&self) -> Effective {
+        self.config.effective(self.swim.peers().live().len() + 1, self.swim.counters().health_score)
+    }
+
     /// Counters and present values.
     pub fn stats(&self) -> Stats {
         let swim = self.swim.counters();
@@ -329,6 +336,7 @@ impl Agent {
             nacks_missed: swim.nacks_missed,
             checks: swim.checks,
             members_held: self.damping.held(),
+            checks_held: self.check_damping.held(),
             coordinate_updates: self.coordinates.updates(),
             coordinate_resets: self.coordinates.resets(),
             coordinates_known: self.coordinates.known(),
@@ -459,7 +467,9 @@ impl Agent {
         let leave = self.leave.as_ref().and_then(Leave::next_deadline).map(|at| (at, "leave"));
         let mut next = [gossip, leave].into_iter().flatten().min();
         if self.phase == Phase::Running {
-            let check = self.check_deadline.map(|at| (at, "check expiry"));
+            let expiry = self.check_deadline.map(|at| (at, "check expiry"));
+            let check =
+                self.check_damping.next().map(|at| (at, "held check")).into_iter().chain(expiry).min();
             let repair = self.repair.next_deadline();
             let held = self.damping.next().map(|at| (at, "held member"));
             let parts = [next, held, self.swim.next_deadline(), self.join.next_deadline(), repair, check];

@@ -67,6 +67,13 @@ impl Agent {
     // ---- time
 
     pub(super) fn run_local(&mut self, now: Instant) {
+        let mut told = false;
+        while let Some(id) = self.check_damping.release(now) {
+            told |= self.publish(&EntryKey::Check(id), now);
+        }
+        if told {
+            self.settle(None, now);
+        }
         if self.check_deadline.is_none_or(|at| at > now) {
             return;
         }
@@ -86,6 +93,13 @@ impl Agent {
             keys.push(EntryKey::Service(changed_key(&item).clone()));
         }
         for item in before.checks.diff(&self.local.checks) {
+            match &item {
+                DiffItem::Update { old: (_, old), new: (id, new) } => {
+                    self.check_damping.note(id, old.status, new.status, &self.config, now);
+                }
+                DiffItem::Remove(id, _) => self.check_damping.forget(id),
+                DiffItem::Add(..) => {}
+            }
             keys.push(EntryKey::Check(changed_key(&item).clone()));
         }
         if keys.is_empty() {
@@ -165,6 +179,7 @@ impl Agent {
     /// Output travels only with a change of status; until then the last one that did stays.
     fn check_record(&self, id: &CheckId, check: &LocalCheck) -> CheckRecord {
         let mut record = check_record(id, check);
+        record.status = self.check_damping.told(id, check.status);
         if let Some((_, _, Entry::Check(known))) = self.catalog.entry(self.own, &EntryKey::Check(id.clone()))
             && known.status == record.status
         {

@@ -58,7 +58,7 @@ macro_rules! keys {
 }
 
 keys! {
-    durations: probe_interval probe_timeout suspicion_min hold_min hold_max reap_after sync_after heal_interval leave_timeout;
+    durations: probe_interval probe_timeout suspicion_min hold_min hold_max check_hold_min check_hold_max reap_after sync_after heal_interval leave_timeout;
     numbers: indirect_probes suspicion_mult suspicion_stretch suspicion_confirmations witnesses health_max
         gossip_fanout gossip_bytes_per_s_max max_datagram_bytes
         max_record_bytes max_entries_per_node max_members max_rumours leave_acks;

@@ -227,7 +227,7 @@ impl World {
         let node = self.node(host);
         if let Some(agent) = self.agent(host)
             && self.is_live(host)
-            && let Err(what) = node.reference.compare(agent)
+            && let Err(what) = node.reference.compare(agent, self.now())
         {
             self.violated(host, &what);
         }
@@ -238,7 +238,7 @@ impl World {
         let node = self.node(host);
         if let Some(agent) = self.agent(host)
             && self.is_live(host)
-            && let Err(what) = node.reference.compare_touched(agent, command)
+            && let Err(what) = node.reference.compare_touched(agent, command, self.now())
         {
             self.violated(host, &what);
         }

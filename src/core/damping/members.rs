@@ -5,8 +5,9 @@
 //! that it fails with its process alive doubles the time that it has to be reachable without a
 //! suspicion before it is shown alive again; a new process is given three more returns. Whoever
 //! watches sees one failure and one return, not each of them. Decides nothing about membership:
-//! probing, gossip and repair treat such a member as what it is. After route-flap damping (RFC 2439).
+//! probing, gossip and repair treat such a member as what it is.
 
+use super::{FORGIVEN_AFTER_HOLDS, hold};
 use crate::core::config::Config;
 use crate::model::{Generation, Instant, NodeKey};
 use crate::wire::frame::Liveness;
@@ -15,8 +16,6 @@ use std::time::Duration;
 
 /// Returns of new processes that are shown at once, beyond the first return of any.
 const RESTARTS_FREE: u32 = 3;
-/// A member that did not fail for this many times the longest hold is as good as new.
-const FORGIVEN_AFTER_HOLDS: u32 = 10;
 
 /// A member that has failed.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +66,8 @@ impl Damping {
             Liveness::Alive | Liveness::Suspect => {
                 let Some(past) = self.past.get_mut(&key) else { return };
                 if let Some(before) = past.down_in.take() {
-                    past.hold = hold(past.falls, run > before, config);
+                    let free = if run > before { 1 + RESTARTS_FREE } else { 1 };
+                    past.hold = hold(past.falls, free, config.hold_min, config.hold_max);
                 }
                 let due =
                     past.hold.filter(|_| state == Liveness::Alive).map(|hold| past.due.unwrap_or(now + hold));
@@ -115,14 +115,6 @@ impl Damping {
         self.set_due(key, None);
         self.past.remove(&key);
     }
-}
-
-/// How long a member has to stay after so many failures; `None` where it is shown at once.
-fn hold(falls: u32, restarted: bool, config: &Config) -> Option<Duration> {
-    let free = if restarted { 1 + RESTARTS_FREE } else { 1 };
-    let further = falls.checked_sub(free + 1)?;
-    let times = 1_u32.checked_shl(further).unwrap_or(u32::MAX);
-    Some(config.hold_min.saturating_mul(times).min(config.hold_max)).filter(|hold| !hold.is_zero())
 }
 
 #[cfg(test)]
