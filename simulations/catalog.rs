@@ -52,6 +52,39 @@ fn a_registration_is_everywhere_in_milliseconds() {
     });
 }
 
+/// What agents measure themselves, without a common clock, is what the judge sees from outside.
+#[test]
+fn agents_measure_how_old_changes_are_when_they_arrive() {
+    each_seed(2, |seed| {
+        for loss in [0.0, 0.2] {
+            let name = "catalog::agents_measure_how_old_changes_are";
+            let (mut world, hosts) = settled(name, seed, 50, 1, Conditions::with_loss(loss));
+            world.run_for(secs(60));
+            world.reset_metrics();
+            let before: Vec<_> = hosts.iter().map(|h| world.agent(*h).expect("it runs").stats()).collect();
+            for (n, host) in hosts.iter().enumerate().take(20) {
+                world.command(*host, &register(&format!("new-{n}"))).expect("accepted");
+                world.run_for(secs(1));
+            }
+            converge(&mut world, secs(10));
+            let (mut count, mut sum_us) = (0, 0);
+            for (host, before) in hosts.iter().zip(before) {
+                let after = world.agent(*host).expect("it runs").stats().propagation;
+                count += after.count - before.propagation.count;
+                sum_us += after.sum_us - before.propagation.sum_us;
+            }
+            let seen = world.metrics().propagation.sorted();
+            let true_us = seen.iter().map(|d| d.as_secs_f64() * 1e6).sum::<f64>() / seen.len() as f64;
+            let measured_us = sum_us as f64 / count as f64;
+            println!("loss {loss}: {count} arrivals, {measured_us:.0} us measured, {true_us:.0} us in truth");
+            // A service and its check are two records.
+            let wanted = 2 * 20 * 49;
+            assert!(count <= wanted && count > wanted * 9 / 10, "{count}: what is repaired is not counted");
+            assert!((measured_us / true_us - 1.0).abs() < 0.25, "replay: {}", world.replay());
+        }
+    });
+}
+
 #[test]
 fn a_record_of_16_kib_reaches_everyone() {
     each_seed(3, |seed| {

@@ -4,9 +4,9 @@
 //! turn of the loop, so that a burst of changes is one new view.
 
 use super::udp::SocketStats;
-use crate::core::{Agent, Effective, Stats};
+use crate::core::{Agent, Ages, Effective, Stats};
 use crate::model::{Entry, EntryKey, Instant, NodeKey};
-use crate::view::{AgentStatus, ViewBuilder};
+use crate::view::{AgentStatus, Propagation, ViewBuilder};
 use std::collections::BTreeMap;
 
 /// How the loop itself fares.
@@ -101,6 +101,7 @@ impl Publisher {
             gossip_addr: agent.identity().addr.to_string(),
             leaving: agent.is_leaving(),
             effective: effective(agent.effective()),
+            propagation: propagation(&stats.propagation),
             counters: counters(&stats, socket, turns),
         });
         self.dirty = true;
@@ -130,6 +131,10 @@ fn effective(e: Effective) -> BTreeMap<&'static str, u64> {
         ("isolation_ms", ms(e.isolation)),
         ("rumour_sends", u64::from(e.rumour_sends)),
     ])
+}
+
+fn propagation(ages: &Ages) -> Propagation {
+    Propagation { buckets: ages.cumulative().collect(), count: ages.count, sum_us: ages.sum_us }
 }
 
 /// Series by name, as Prometheus writes them.

@@ -2,7 +2,7 @@
 
 use super::reply::{Outcome, json, text};
 use super::route::Call;
-use crate::view::{MemberCounts, View};
+use crate::view::{MemberCounts, Propagation, View};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json as object};
@@ -106,11 +106,28 @@ fn exposition(view: &View, waiting: usize) -> String {
     for (name, value) in gauges {
         let _ = writeln!(out, "# TYPE {name} gauge\n{name} {value}");
     }
+    propagation(&view.status().propagation, &mut out);
     for (name, value) in &view.status().counters {
         let name = metric_name(name);
         let _ = writeln!(out, "# TYPE {name} counter\n{name} {value}");
     }
     out
+}
+
+/// A histogram, as Prometheus wants one.
+fn propagation(ages: &Propagation, out: &mut String) {
+    const NAME: &str = "shoal_propagation_seconds";
+    let _ = writeln!(
+        out,
+        "# HELP {NAME} Age of a change of another node when its rumour arrived here: the time that each agent \
+         on its way kept it, and half a round trip a hop. No two clocks are compared.\n# TYPE {NAME} histogram"
+    );
+    for (bound_us, count) in &ages.buckets {
+        let _ = writeln!(out, "{NAME}_bucket{{le=\"{}\"}} {count}", *bound_us as f64 / 1e6);
+    }
+    let Propagation { count, sum_us, .. } = ages;
+    let _ = writeln!(out, "{NAME}_bucket{{le=\"+Inf\"}} {count}");
+    let _ = writeln!(out, "{NAME}_sum {}\n{NAME}_count {count}", *sum_us as f64 / 1e6);
 }
 
 pub(super) fn metrics(call: &Call) -> Outcome {

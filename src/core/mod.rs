@@ -32,5 +32,5 @@ pub use agent::{Agent, ForceLeaveError, Identity, Outgoing};
 pub use config::{Config, ConfigError, Effective, Membership, SettingValue, Settings};
 pub use event::Event;
 pub use settled::Knowledge;
-pub use stats::Stats;
+pub use stats::{AGE_BOUNDS_US, Ages, Stats};
 pub use swim::{StockFoca, StockLife};

@@ -2,6 +2,44 @@
 
 use crate::model::Instant;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Ages, in microseconds, that [`Ages`] tells apart: up to each of these, and beyond.
+pub const AGE_BOUNDS_US: [u64; 14] = [
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000, 60_000_000,
+];
+
+/// How old changes of others were when they arrived here as rumours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ages {
+    /// How many were at most as old as each of [`AGE_BOUNDS_US`], and older than the one before it.
+    pub counts: [u64; AGE_BOUNDS_US.len()],
+    /// All of them, those beyond the last bound included.
+    pub count: u64,
+    /// The sum of all ages, in microseconds.
+    pub sum_us: u64,
+}
+
+impl Ages {
+    pub(crate) fn add(&mut self, age: Duration) {
+        let us = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+        if let Some(count) = self.counts.get_mut(AGE_BOUNDS_US.partition_point(|bound| *bound < us)) {
+            *count += 1;
+        }
+        self.count += 1;
+        self.sum_us = self.sum_us.saturating_add(us);
+    }
+
+    /// Each bound in microseconds with the number of ages up to it.
+    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
+        let sums = self.counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        AGE_BOUNDS_US.into_iter().zip(sums.collect::<Vec<u64>>())
+    }
+}
 
 /// Counters since the start, and a few present values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +64,8 @@ pub struct Stats {
     pub suspicions_refuted: u64,
     /// Times that this node took a new life because others held the old one for ended.
     pub rejoins: u64,
+    /// How old changes of others were when they arrived as rumours.
+    pub propagation: Ages,
     /// Rumours that were queued.
     pub rumours_queued: u64,
     /// Times that a rumour was sent.

@@ -60,8 +60,21 @@ pub struct AgentStatus {
     pub leaving: bool,
     /// Times, in milliseconds, and counts that the agent goes by at present, by name.
     pub effective: BTreeMap<&'static str, u64>,
+    /// How old changes of others were when they arrived as rumours.
+    pub propagation: Propagation,
     /// Counters by metric name.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// A distribution of ages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Propagation {
+    /// Bounds in microseconds, rising, each with the number of ages up to it.
+    pub buckets: Vec<(u64, u64)>,
+    /// All ages.
+    pub count: u64,
+    /// Their sum in microseconds.
+    pub sum_us: u64,
 }
 
 /// How many members are in each state.

@@ -478,7 +478,13 @@ pub enum Frame {
     Nack(Nack),
     /// See [`CoordinateMessage`].
     Coordinate(CoordinateMessage),
+    /// How old each record of the frame before is, in microseconds since its owner wrote it; see
+    /// [`AGE_UNKNOWN`].
+    Ages(Vec<u32>),
 }
+
+/// An age that is not known, or is over an hour.
+pub const AGE_UNKNOWN: u32 = u32::MAX;
 
 const SWIM: u8 = 1;
 const MEMBERS: u8 = 2;
@@ -496,6 +502,7 @@ const LEAVE_ACK: u8 = 13;
 const ACCUSATIONS: u8 = 14;
 const NACK: u8 = 15;
 const COORDINATE: u8 = 17;
+const AGES: u8 = 18;
 
 /// Bytes that a frame takes besides its body.
 pub const FRAME_OVERHEAD_BYTES: usize = 3;
@@ -520,6 +527,7 @@ impl Frame {
             Self::Accusations(_) => "accusations",
             Self::Nack(_) => "nack",
             Self::Coordinate(_) => "coordinate",
+            Self::Ages(_) => "ages",
         }
     }
 
@@ -547,6 +555,7 @@ impl Frame {
             Self::Accusations(b) => put(ACCUSATIONS, b, out),
             Self::Nack(b) => put(NACK, b, out),
             Self::Coordinate(b) => put(COORDINATE, b, out),
+            Self::Ages(b) => put(AGES, b, out),
         };
         let length = out.len() - start - FRAME_OVERHEAD_BYTES;
         let length = u16::try_from(length).expect("a frame's body is bounded by the datagram");
@@ -585,6 +594,7 @@ impl Frame {
             ACCUSATIONS => Self::Accusations(codec::decode(body)?),
             NACK => Self::Nack(codec::decode(body)?),
             COORDINATE => Self::Coordinate(codec::decode(body)?),
+            AGES => Self::Ages(codec::decode(body)?),
             _ => return Ok(None),
         }))
     }

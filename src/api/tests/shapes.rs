@@ -189,6 +189,22 @@ async fn members_and_status_tell_all_states() {
     assert_eq!(critical[0]["Output"], "Agent not live or unreachable");
     assert_eq!(world.get("/v1/health/service/db?passing").await.json().as_array().expect("a list").len(), 1);
     assert_eq!(world.get("/v1/status/peers").await.json(), json!(["10.0.0.1:8300", "10.0.0.2:8300"]));
+    world.edit(|view| {
+        let propagation =
+            crate::view::Propagation { buckets: vec![(1_000, 2), (2_500, 5)], count: 6, sum_us: 1_500_000 };
+        view.set_status(crate::view::AgentStatus { propagation, ..Default::default() });
+    });
+    let metrics = world.get("/metrics").await.body;
+    for line in [
+        "# TYPE shoal_propagation_seconds histogram",
+        "shoal_propagation_seconds_bucket{le=\"0.001\"} 2",
+        "shoal_propagation_seconds_bucket{le=\"0.0025\"} 5",
+        "shoal_propagation_seconds_bucket{le=\"+Inf\"} 6",
+        "shoal_propagation_seconds_sum 1.5",
+        "shoal_propagation_seconds_count 6",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line} is not in {metrics}");
+    }
     assert!(world.get("/metrics").await.body.contains("shoal_members{state=\"failed\"} 1\n"));
 }
 

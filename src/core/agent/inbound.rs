@@ -3,6 +3,7 @@
 use super::{Agent, Phase};
 use crate::core::catalog::{Outcome, Refused};
 use crate::core::event::Event;
+use crate::core::gossip::spread::Age;
 use crate::model::{EntryKey, Generation, Instant, NodeKey};
 use crate::wire::datagram::{self, HEADER_BYTES};
 use crate::wire::frame::{
@@ -10,6 +11,7 @@ use crate::wire::frame::{
     Record, SwimFrame,
 };
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What one datagram holds, sorted: a SWIM frame is judged together with the updates beside it.
 #[derive(Default)]
@@ -17,6 +19,8 @@ struct Sorted {
     swim: Option<SwimFrame>,
     updates: Vec<MemberUpdate>,
     location: Option<CoordinateMessage>,
+    /// Of the records.
+    ages: Vec<u32>,
     others: Vec<Frame>,
 }
 
@@ -42,6 +46,7 @@ impl Agent {
                 Ok(Frame::Swim(swim)) => sorted.swim = Some(swim),
                 Ok(Frame::Members(updates)) => sorted.updates.extend(updates),
                 Ok(Frame::Coordinate(message)) => sorted.location = Some(message),
+                Ok(Frame::Ages(ages)) => sorted.ages = ages,
                 Ok(other) => sorted.others.push(other),
                 Err(_) => {
                     self.drop_counted("malformed");
@@ -65,7 +70,10 @@ impl Agent {
             self.coordinates.end_input();
         }
         for frame in sorted.others {
-            self.handle_frame(from, sender, frame, now);
+            match frame {
+                Frame::Records(records) => self.handle_records(from, sender, records, &sorted.ages, now),
+                other => self.handle_frame(from, sender, other, now),
+            }
         }
         self.settle(sender, now);
         self.run_pulls(now);
@@ -92,11 +100,6 @@ impl Agent {
                 }
             }
             _ if leaving => {}
-            Frame::Records(records) => {
-                for record in records {
-                    self.handle_record(from, sender, record, now);
-                }
-            }
             Frame::Heads(heads) => {
                 for head in heads {
                     self.handle_head(from, sender, &head, now);
@@ -122,7 +125,11 @@ impl Agent {
             }
             Frame::Nack(nack) => self.swim.handle_nack(&nack),
             // Sorted out before.
-            Frame::Swim(_) | Frame::Members(_) | Frame::Coordinate(_) => {}
+            Frame::Swim(_)
+            | Frame::Members(_)
+            | Frame::Records(_)
+            | Frame::Ages(_)
+            | Frame::Coordinate(_) => {}
         }
     }
 
@@ -136,7 +143,34 @@ impl Agent {
         owner != self.own && (!left || key == Some(&EntryKey::Node))
     }
 
-    fn handle_record(&mut self, from: SocketAddr, sender: Option<NodeKey>, record: Record, now: Instant) {
+    /// Records with their ages, as far as they were told.
+    fn handle_records(
+        &mut self,
+        from: SocketAddr,
+        sender: Option<NodeKey>,
+        records: Vec<Record>,
+        ages: &[u32],
+        now: Instant,
+    ) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let peers = self.swim.peers();
+        let way = peers.live_at(from).and_then(|key| peers.rtt(key)).unwrap_or_default() / 2;
+        let ages = ages.iter().copied().map(Age::from_wire).chain(std::iter::repeat(None));
+        for (record, age) in records.into_iter().zip(ages) {
+            self.handle_record(from, sender, record, age.map(|age| age + way), now);
+        }
+    }
+
+    fn handle_record(
+        &mut self,
+        from: SocketAddr,
+        sender: Option<NodeKey>,
+        record: Record,
+        age: Option<Duration>,
+        now: Instant,
+    ) {
         let head = record.head;
         if head.owner == self.own {
             return self.handle_own_head(&head, now);
@@ -148,7 +182,10 @@ impl Agent {
         let outcome = self.catalog.apply_record(&record);
         let Some(outcome) = self.take_outcome(head.owner, outcome) else { return };
         if outcome.news {
-            self.spread.record(record, key, sender, now);
+            if let Some(age) = age {
+                self.stats.propagation.add(age);
+            }
+            self.spread.record(record, key, Age::new(age, now), sender, now);
         }
         self.note_progress(head.owner, from, &outcome, false, now);
         self.settle_left(head.owner, now);
@@ -226,7 +263,7 @@ impl Agent {
 
     fn handle_leave(&mut self, from: SocketAddr, record: Record, now: Instant) {
         let (owner, generation) = (record.head.owner, record.head.generation);
-        self.handle_record(from, Some(owner), record, now);
+        self.handle_record(from, Some(owner), record, None, now);
         let known = self.catalog.left_in(owner) == Some(generation)
             || self.swim.peers().get(owner).is_some_and(|p| p.state == Liveness::Left);
         if known {

@@ -612,7 +612,7 @@ impl Agent {
             datagram.push(&Frame::Coordinate(location));
         }
         let live = self.swim.peers().live().len();
-        self.spread.fill(&mut datagram, receiver, live);
+        self.spread.fill(&mut datagram, receiver, live, now);
         self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Agent, Phase};
 use crate::core::event::Event;
+use crate::core::gossip::spread::Age;
 use crate::core::local;
 use crate::model::{
     CheckId, CheckRecord, Entry, EntryKey, Extensions, Instant, LocalCheck, LocalCommand, LocalError,
@@ -58,7 +59,7 @@ impl Agent {
         if self.identity.tags != tags {
             self.identity.tags = tags;
             let record = self.write_own_node(false);
-            self.spread.record(record, EntryKey::Node, None, now);
+            self.spread.record(record, EntryKey::Node, Age::none(now), None, now);
             self.settle(None, now);
         }
         Ok(())
@@ -138,7 +139,7 @@ impl Agent {
             return false;
         }
         let record = self.write_own(key.clone(), body);
-        self.spread.record(record, key.clone(), None, now);
+        self.spread.record(record, key.clone(), Age::none(now), None, now);
         true
     }
 

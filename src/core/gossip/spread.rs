@@ -10,7 +10,7 @@ use crate::core::Outgoing;
 use crate::core::config::Config;
 use crate::core::swim::Peers;
 use crate::model::{EntryKey, Instant, NodeKey};
-use crate::wire::frame::{Accusation, Body, Charge, Head, MemberUpdate, Record};
+use crate::wire::frame::{AGE_UNKNOWN, Accusation, Body, Charge, Head, MemberUpdate, Record};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame, codec};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -31,6 +31,10 @@ const MEMBER_DATAGRAMS_PER_S: f64 = 8.0;
 const ACCUSATION_BUDGET_SHARE: u32 = 2;
 /// Room for a list's own length and its frame's header.
 const LIST_BYTES: usize = 8;
+/// Records that are older travel without an age.
+const AGE_MAX: Duration = Duration::from_secs(3_600);
+/// Room for an age.
+const AGE_BYTES: usize = 5;
 /// A record above this is announced by its head and pulled by those who lack it.
 const RECORD_BYTES_EAGER_MAX: usize = 1_000;
 
@@ -46,7 +50,37 @@ pub(crate) enum About {
 #[derive(Debug, Clone)]
 pub(crate) enum Payload {
     Head(Head),
-    Record(Box<Record>),
+    Record(Box<Record>, Age),
+}
+
+/// How long ago the owner wrote a record, and when that was so: what each agent on the way adds is
+/// the time that it kept the record and its part of a round trip, so no two clocks are compared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Age {
+    was: Option<Duration>,
+    at: Instant,
+}
+
+impl Age {
+    /// A record that is `was` old at `now`; `None`: nobody knows.
+    pub(crate) const fn new(was: Option<Duration>, now: Instant) -> Self {
+        Self { was, at: now }
+    }
+
+    /// Written at this moment.
+    pub(crate) const fn none(now: Instant) -> Self {
+        Self { was: Some(Duration::ZERO), at: now }
+    }
+
+    fn to_wire(self, now: Instant) -> u32 {
+        let age = self.was.map(|was| was + now.since(self.at)).filter(|age| *age <= AGE_MAX);
+        age.map_or(AGE_UNKNOWN, |age| u32::try_from(age.as_micros()).unwrap_or(AGE_UNKNOWN))
+    }
+
+    /// As it was told.
+    pub(crate) fn from_wire(age: u32) -> Option<Duration> {
+        Some(Duration::from_micros(u64::from(age))).filter(|age| *age <= AGE_MAX)
+    }
 }
 
 pub(crate) struct Spread {
@@ -160,19 +194,26 @@ impl Spread {
         self.catalog.push(About::Head(head.owner), Payload::Head(head), bytes, from, now);
     }
 
-    pub(crate) fn record(&mut self, record: Record, key: EntryKey, from: Option<NodeKey>, now: Instant) {
+    pub(crate) fn record(
+        &mut self,
+        record: Record,
+        key: EntryKey,
+        age: Age,
+        from: Option<NodeKey>,
+        now: Instant,
+    ) {
         let large = match &record.item.body {
             Body::Bytes(b) => b.len() > RECORD_BYTES_EAGER_MAX,
             Body::Large(_) => true,
             Body::Deleted => false,
         };
-        let bytes = if large { 0 } else { codec::encode(&record).len() };
+        let bytes = if large { 0 } else { codec::encode(&record).len() + AGE_BYTES };
         if large || bytes > RECORD_BYTES_EAGER_MAX + 100 {
             self.head(record.head, from, now);
             return;
         }
         let about = About::Entry(record.head.owner, key);
-        self.catalog.push(about, Payload::Record(Box::new(record)), bytes, from, now);
+        self.catalog.push(about, Payload::Record(Box::new(record), age), bytes, from, now);
     }
 
     pub(crate) fn forget_all(&mut self) {
@@ -184,7 +225,7 @@ impl Spread {
     // ---- sending
 
     /// Fills the spare room of a datagram to `to`.
-    pub(crate) fn fill(&mut self, datagram: &mut DatagramBuilder, to: NodeKey, live: usize) {
+    pub(crate) fn fill(&mut self, datagram: &mut DatagramBuilder, to: NodeKey, live: usize, now: Instant) {
         let budget = self.config.transmissions(live + 1);
         let share = datagram.room() / 2;
         let accusations = self.accusations.fitting((share / 2).saturating_sub(LIST_BYTES), to);
@@ -197,8 +238,8 @@ impl Spread {
         for key in &members {
             self.members.sent(key, 1, budget);
         }
-        let entries = self.catalog.fitting(datagram.room().saturating_sub(3 * LIST_BYTES), to);
-        self.push_catalog(datagram, &entries);
+        let entries = self.catalog.fitting(datagram.room().saturating_sub(4 * LIST_BYTES), to);
+        self.push_catalog(datagram, &entries, now);
         for key in &entries {
             self.catalog.sent(key, 1, budget);
         }
@@ -228,13 +269,16 @@ impl Spread {
         room - datagram.room()
     }
 
-    fn push_catalog(&self, datagram: &mut DatagramBuilder, keys: &[About]) {
+    fn push_catalog(&self, datagram: &mut DatagramBuilder, keys: &[About], now: Instant) {
         let mut heads = Vec::new();
-        let mut records = Vec::new();
+        let (mut records, mut ages) = (Vec::new(), Vec::new());
         for payload in keys.iter().filter_map(|k| self.catalog.value(k)) {
             match payload {
                 Payload::Head(head) => heads.push(*head),
-                Payload::Record(record) => records.push(Record::clone(record)),
+                Payload::Record(record, age) => {
+                    records.push(Record::clone(record));
+                    ages.push(age.to_wire(now));
+                }
             }
         }
         if !heads.is_empty() {
@@ -242,7 +286,7 @@ impl Spread {
             debug_assert!(fits, "rumours are chosen by their encoded size");
         }
         if !records.is_empty() {
-            let fits = datagram.push(&Frame::Records(records));
+            let fits = datagram.push(&Frame::Records(records)) && datagram.push(&Frame::Ages(ages));
             debug_assert!(fits, "rumours are chosen by their encoded size");
         }
     }
@@ -281,9 +325,9 @@ impl Spread {
             let taken = self.push_accusations(&mut sample, &some_accusations);
             let some_members = take(&self.members, &mut members, (share - taken).saturating_sub(LIST_BYTES));
             self.push_members(&mut sample, &some_members);
-            let room = sample.room().saturating_sub(3 * LIST_BYTES);
+            let room = sample.room().saturating_sub(4 * LIST_BYTES);
             let some_entries = take(&self.catalog, &mut entries, room);
-            self.push_catalog(&mut sample, &some_entries);
+            self.push_catalog(&mut sample, &some_entries, now);
             if sample.is_empty() {
                 break;
             }
@@ -368,7 +412,7 @@ mod tests {
 
     fn filled(s: &mut Spread) -> Vec<Frame> {
         let mut datagram = DatagramBuilder::new(ClusterHash::of("test"), 1_400);
-        s.fill(&mut datagram, TO, 10);
+        s.fill(&mut datagram, TO, 10, Instant::START);
         let bytes = datagram.finish();
         let frames = open(&bytes, ClusterHash::of("test"), 1_400).expect("opens");
         frames.map(|f| f.expect("decodes")).collect()
