@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod lifecycle;
 mod membership;
+mod repair;
 mod scale;
 mod swarm;
 mod textbook;

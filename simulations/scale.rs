@@ -10,7 +10,7 @@ use std::time::Duration;
 const NODES: usize = 200;
 const CALM: Duration = secs(60);
 
-fn nodes() -> usize {
+pub(crate) fn nodes() -> usize {
     std::env::var("SIM_NODES")
         .map_or(NODES, |n| n.parse().unwrap_or_else(|_| panic!("SIM_NODES={n}: want a number")))
 }

@@ -1,6 +1,7 @@
-//! A tree of digests over everything that agents must agree on: one row a node, rows in buckets,
-//! buckets in a root. Two agents with equal roots know the same; a difference leads down to the
-//! rows that differ.
+//! A tree of digests over everything that agents must agree on: one row a node, rows in parts, parts
+//! in buckets, buckets in a root. Two agents with equal roots know the same; a difference leads down
+//! to the rows that differ. Digests of parts are added up when they are asked for: with them, one row
+//! that differs is found among ten thousand for a kilobyte and a half instead of ten.
 //!
 //! Sums rather than hashes of hashes, so that a change costs one subtraction and one addition.
 
@@ -11,14 +12,22 @@ use imbl::OrdMap;
 /// Buckets in the tree: their digests fit into one datagram.
 pub(crate) const BUCKETS: usize = 64;
 
+/// Parts of a bucket.
+pub(crate) const PARTS: usize = 64;
+
 /// The bucket a node's row is in: the upper six bits of its key, so that a bucket is a range.
 pub(crate) const fn bucket_of(key: NodeKey) -> u8 {
     (key.0 >> 58) as u8
 }
 
-/// The first key of a bucket.
-pub(crate) const fn first_key(bucket: u8) -> NodeKey {
-    NodeKey((bucket as u64) << 58)
+/// The part of its bucket: the next six bits.
+const fn part_of(key: NodeKey) -> u8 {
+    ((key.0 >> 52) & 63) as u8
+}
+
+/// The first key of a part of a bucket.
+pub(crate) const fn first_key(bucket: u8, part: u8) -> NodeKey {
+    NodeKey(((bucket as u64) << 58) | ((part as u64) << 52))
 }
 
 /// A row's digest. What agents may differ in without being wrong is left out: suspicions,
@@ -81,11 +90,37 @@ impl Tree {
         self.root = self.root.wrapping_add(change);
     }
 
-    /// Keys of a bucket's rows after `after`.
-    pub(crate) fn keys(&self, bucket: u8, after: Option<NodeKey>) -> impl Iterator<Item = NodeKey> {
+    /// The digests of a bucket's parts.
+    pub(crate) fn parts(&self, bucket: u8) -> [Digest; PARTS] {
+        let mut parts = [Digest(0); PARTS];
+        for (key, digest) in self.range(bucket, None, None) {
+            let part = &mut parts[usize::from(part_of(key))];
+            part.0 = part.0.wrapping_add(digest);
+        }
+        parts
+    }
+
+    /// Keys of the rows of a bucket, or of one part of it, after `after`.
+    pub(crate) fn keys(
+        &self,
+        bucket: u8,
+        part: Option<u8>,
+        after: Option<NodeKey>,
+    ) -> impl Iterator<Item = NodeKey> {
+        self.range(bucket, part, after).map(|(key, _)| key)
+    }
+
+    fn range(
+        &self,
+        bucket: u8,
+        part: Option<u8>,
+        after: Option<NodeKey>,
+    ) -> impl Iterator<Item = (NodeKey, u64)> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
-        let start = after.map_or(Included(first_key(bucket)), Excluded);
-        self.rows.range((start, Unbounded)).map(|(k, _)| *k).take_while(move |k| bucket_of(*k) == bucket)
+        let first = first_key(bucket, part.unwrap_or(0));
+        let start = after.filter(|after| *after >= first).map_or(Included(first), Excluded);
+        let inside = move |key: NodeKey| bucket_of(key) == bucket && part.is_none_or(|p| part_of(key) == p);
+        self.rows.range((start, Unbounded)).map(|(k, d)| (*k, *d)).take_while(move |(k, _)| inside(*k))
     }
 }
 
@@ -117,8 +152,26 @@ mod tests {
         for n in [1u64, 2, 3] {
             t.set(NodeKey((5 << 58) + n), Some(n));
         }
-        t.set(first_key(6), Some(9));
-        let keys: Vec<u64> = t.keys(5, Some(NodeKey((5 << 58) + 1))).map(|k| k.0 - (5 << 58)).collect();
+        t.set(first_key(6, 0), Some(9));
+        let keys: Vec<u64> = t.keys(5, None, Some(NodeKey((5 << 58) + 1))).map(|k| k.0 - (5 << 58)).collect();
         assert_eq!(keys, [2, 3]);
+    }
+
+    #[test]
+    fn parts_add_up_to_their_bucket_and_hold_its_keys() {
+        let mut t = Tree::default();
+        for n in 0..4_096_u64 {
+            t.set(NodeKey((n << 52) + n), Some(n * n + 1));
+        }
+        for bucket in [0, 17, 63] {
+            let sum = t.parts(bucket).iter().fold(0_u64, |sum, part| sum.wrapping_add(part.0));
+            assert_eq!(Digest(sum), t.buckets()[usize::from(bucket)]);
+            for part in [0, 5, 63] {
+                let keys: Vec<NodeKey> = t.keys(bucket, Some(part), None).collect();
+                let n = u64::from(bucket) * 64 + u64::from(part);
+                assert_eq!(keys, [NodeKey((n << 52) + n)]);
+                assert_eq!(t.keys(bucket, Some(part), Some(keys[0])).count(), 0);
+            }
+        }
     }
 }

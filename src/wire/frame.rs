@@ -361,10 +361,17 @@ pub struct RowTable {
 pub enum Ask {
     /// The digests of all buckets.
     Buckets,
-    /// The rows of one bucket after a key.
+    /// The digests of the parts of one bucket.
+    Parts {
+        /// Which bucket.
+        bucket: u8,
+    },
+    /// The rows of one bucket, or of one of its parts, after a key.
     Rows {
         /// Which bucket.
         bucket: u8,
+        /// Which part of it; `None`: all of it.
+        part: Option<u8>,
         /// Where to go on; `None` for the start.
         after: Option<NodeKey>,
     },
@@ -399,8 +406,8 @@ pub struct Want {
 /// The answer to an [`Ask`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Digest of each bucket, in order.
-    Buckets(Vec<Digest>),
+    /// Digest of each bucket, or of each part of the one that was asked about, in order.
+    Digests(Vec<Digest>),
     /// Rows in key order.
     Rows {
         /// The rows.

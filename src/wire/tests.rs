@@ -132,10 +132,11 @@ fn frames() -> impl Strategy<Value = Frame> {
             message,
         },
     );
-    let ask = (any::<u32>(), heads(), 0..4u8).prop_map(|(id, h, kind)| {
+    let ask = (any::<u32>(), heads(), 0..5u8).prop_map(|(id, h, kind)| {
         let ask = match kind {
             0 => Ask::Buckets,
-            1 => Ask::Rows { bucket: 3, after: Some(h.owner) },
+            1 => Ask::Rows { bucket: 3, part: Some(9), after: Some(h.owner) },
+            4 => Ask::Parts { bucket: 63 },
             2 => Ask::Records(vec![Want {
                 owner: h.owner,
                 generation: h.generation,
@@ -150,7 +151,7 @@ fn frames() -> impl Strategy<Value = Frame> {
         (any::<u32>(), prop::collection::vec(rows(), 0..4), prop::collection::vec(pages(), 0..2), 0..4u8)
             .prop_map(|(id, rows, pages, kind)| {
                 let answer = match kind {
-                    0 => Answer::Buckets(vec![Digest(1); 64]),
+                    0 => Answer::Digests(vec![Digest(1); 64]),
                     1 => Answer::Rows { rows, more: true },
                     2 => Answer::Records(pages),
                     _ => Answer::Chunk { total: 5, bytes: Bytes::from_static(b"hello") },

@@ -4,10 +4,12 @@ use super::{Agent, Phase};
 use crate::core::catalog::Owner;
 use crate::core::event::Event;
 use crate::core::gossip::exchange::Progress;
+use crate::core::swim::Peers;
 use crate::model::{Generation, Instant, NodeKey, Version};
 use crate::wire::Frame;
 use crate::wire::frame::{Answer, Ask, MemberUpdate, Row, Want};
 use rand::RngExt;
+use rand::rngs::SmallRng;
 use std::net::SocketAddr;
 
 impl Agent {
@@ -26,11 +28,9 @@ impl Agent {
                 cursor: None,
             })
         };
-        self.repair.pull_behind(now, want, || {
-            let live = peers.live();
-            let key = *live.get(rng.random_range(0..live.len().max(1)))?;
-            peers.get(key).map(|p| p.addr)
-        });
+        let mut other = || random_peer(peers, rng);
+        self.repair.share(&mut other);
+        self.repair.pull_behind(now, want, other);
         let mut questions: Vec<(SocketAddr, u32, Ask)> = Vec::new();
         for exchange in self.repair.exchanges() {
             let peer = exchange.peer;
@@ -39,7 +39,12 @@ impl Agent {
         for (peer, id, ask) in questions {
             self.send_frames(peer, &[Frame::Ask(id, ask)]);
         }
-        for ended in self.repair.ended(&self.config, now) {
+        let ended = self.repair.ended(&self.config, now);
+        for failed in ended.iter().filter(|x| x.has_failed()) {
+            let (peers, rng) = (self.swim.peers(), &mut self.rng);
+            self.repair.take_over(failed, || random_peer(peers, rng));
+        }
+        for ended in ended {
             if !ended.joining || self.join.is_joined() {
                 continue;
             }
@@ -74,7 +79,7 @@ impl Agent {
         let Some(exchange) = self.repair.asker(from, id) else { return self.drop_counted("answer_unasked") };
         exchange.on_answer(id, now);
         match answer {
-            Answer::Buckets(theirs) => exchange.on_buckets(id, &theirs, &self.tree),
+            Answer::Digests(theirs) => exchange.on_digests(id, &theirs, &self.tree),
             Answer::Rows { rows, more } => {
                 if exchange.on_rows(id, rows.last().map(|r| r.key), more) {
                     for row in rows {
@@ -122,7 +127,8 @@ impl Agent {
             };
             return self.handle_own_head(&head, now);
         }
-        if !self.catalog.wants(row.key, table) {
+        // Of two peers that are asked for everything one is asked for each table.
+        if !self.catalog.wants(row.key, table) || self.repair.is_pulling(row.key) {
             return;
         }
         let known = self.catalog.table(row.key);
@@ -173,4 +179,11 @@ impl Agent {
         self.settle_left(owner, now);
         self.settle(None, now);
     }
+}
+
+/// The address of a live member at random.
+fn random_peer(peers: &Peers, rng: &mut SmallRng) -> Option<SocketAddr> {
+    let live = peers.live();
+    let key = *live.get(rng.random_range(0..live.len().max(1)))?;
+    peers.get(key).map(|p| p.addr)
 }

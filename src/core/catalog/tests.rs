@@ -88,7 +88,7 @@ fn pull(from: &Catalog, to: &mut Catalog, room: usize) {
             let progress = match known.answer(&ask, room) {
                 Answer::Records(pages) => exchange.on_records(id, pages),
                 Answer::Chunk { total, bytes } => exchange.on_chunk(id, total, &bytes, 16_384),
-                Answer::Buckets(_) | Answer::Rows { .. } => panic!("not asked for"),
+                Answer::Digests(_) | Answer::Rows { .. } => panic!("not asked for"),
             };
             for step in progress {
                 match step {

@@ -40,8 +40,9 @@ impl Known<'_> {
     pub(crate) fn answer(&self, ask: &Ask, room: usize) -> Answer {
         let room = room.saturating_sub(ANSWER_BYTES);
         match ask {
-            Ask::Buckets => Answer::Buckets(self.tree.buckets()),
-            Ask::Rows { bucket, after } => self.rows(*bucket, *after, room),
+            Ask::Buckets => Answer::Digests(self.tree.buckets()),
+            Ask::Parts { bucket } => Answer::Digests(self.tree.parts(*bucket).to_vec()),
+            Ask::Rows { bucket, part, after } => self.rows(*bucket, *part, *after, room),
             Ask::Records(wants) => self.records(wants, room),
             Ask::Chunk { owner, generation, version, offset } => {
                 self.chunk(*owner, *generation, *version, *offset, room)
@@ -49,9 +50,9 @@ impl Known<'_> {
         }
     }
 
-    fn rows(&self, bucket: u8, after: Option<NodeKey>, mut room: usize) -> Answer {
+    fn rows(&self, bucket: u8, part: Option<u8>, after: Option<NodeKey>, mut room: usize) -> Answer {
         let mut rows = Vec::new();
-        for key in self.tree.keys(bucket, after) {
+        for key in self.tree.keys(bucket, part, after) {
             let row = self.row(key);
             let bytes = codec::encode(&row).len();
             if bytes > room {

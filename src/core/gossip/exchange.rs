@@ -1,5 +1,5 @@
-//! A repair with one peer, from the asking side: which buckets differ, which rows of them, and
-//! then just what is missing. Pull-driven, windowed, and every question may be lost and repeated.
+//! A repair with one peer, from the asking side: which buckets differ, which parts and rows of them,
+//! and then just what is missing. Pull-driven, windowed, and every question may be lost and repeated.
 
 use crate::core::digest::Tree;
 use crate::model::{Generation, Instant, NodeKey, Version};
@@ -16,18 +16,27 @@ const WINDOW: usize = 8;
 const WANTS_PER_ASK: usize = 6;
 /// An exchange in which nothing was answered for this long is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// The same for one that helps another: somebody else takes over.
+const HELPER_SILENCE_MAX: Duration = Duration::from_secs(1);
+/// A list of so many owners is shared out among several peers, each of which sends at its own pace.
+const SHARED_MIN: usize = 64;
 /// Wait for an answer before the first one has come; later waits follow the round-trip time.
 const FIRST_TIMEOUT: Duration = Duration::from_millis(200);
 /// Bounds of the wait for an answer.
 const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 const TIMEOUT_MAX: Duration = Duration::from_secs(1);
+/// A bucket that has so few rows here is asked for as a whole.
+const ROWS_AT_ONCE: usize = 24;
+/// And so is one of which more parts differ.
+const PARTS_MAX: usize = 16;
 /// Owners that one exchange may have on its list.
 const WANTS_MAX: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
 enum Task {
     Buckets,
-    Rows { bucket: u8, after: Option<NodeKey> },
+    Parts { bucket: u8 },
+    Rows { bucket: u8, part: Option<u8>, after: Option<NodeKey> },
     Records(Vec<Want>),
     Chunk(Fetch),
 }
@@ -97,6 +106,10 @@ pub(crate) struct Exchange {
     pub(crate) full: bool,
     /// Something was learnt.
     pub(crate) useful: bool,
+    /// It helps another exchange, whose list was too long for one peer.
+    pub(crate) helps: bool,
+    /// Its own list was shared out.
+    shared: bool,
     tasks: VecDeque<Task>,
     wants: VecDeque<Want>,
     flights: BTreeMap<u32, Flight>,
@@ -116,6 +129,8 @@ impl Exchange {
             joining: false,
             full: false,
             useful: false,
+            helps: false,
+            shared: false,
             tasks: VecDeque::new(),
             wants: VecDeque::new(),
             flights: BTreeMap::new(),
@@ -158,6 +173,42 @@ impl Exchange {
         }
     }
 
+    /// Is its list known in full, long, and not shared out yet?
+    pub(crate) fn may_share(&self) -> bool {
+        let compares = |task: &Task| !matches!(task, Task::Records(_) | Task::Chunk(_));
+        let comparing = self.tasks.iter().chain(self.flights.values().map(|f| &f.task)).any(compares);
+        self.full && !self.shared && !comparing && self.wants.len() >= SHARED_MIN
+    }
+
+    /// Gives away all but one in `among` of the owners on its list, in as many lists.
+    pub(crate) fn share_out(&mut self, among: usize) -> Vec<Vec<Want>> {
+        self.shared = true;
+        let mut lists = vec![Vec::new(); among.saturating_sub(1)];
+        for (n, want) in std::mem::take(&mut self.wants).into_iter().enumerate() {
+            match lists.get_mut((n % among.max(1)).wrapping_sub(1)) {
+                Some(list) => {
+                    self.pulling.remove(&want.owner);
+                    list.push(want);
+                }
+                None => self.wants.push_back(want),
+            }
+        }
+        lists
+    }
+
+    pub(crate) fn is_pulling(&self, owner: NodeKey) -> bool {
+        self.pulling.contains_key(&owner)
+    }
+
+    /// Owners that were not pulled when it ended.
+    pub(crate) fn leftovers(&self) -> Vec<Want> {
+        let asked = self.flights.values().filter_map(|f| match &f.task {
+            Task::Records(wants) => Some(wants),
+            Task::Buckets | Task::Parts { .. } | Task::Rows { .. } | Task::Chunk(_) => None,
+        });
+        self.wants.iter().chain(asked.flatten()).copied().collect()
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.failed || (self.tasks.is_empty() && self.wants.is_empty() && self.flights.is_empty())
     }
@@ -183,12 +234,13 @@ impl Exchange {
     pub(crate) fn questions(&mut self, now: Instant) -> Vec<(u32, Ask)> {
         let mut out = Vec::new();
         let heard_at = *self.heard_at.get_or_insert(now);
+        let silence_max = if self.helps { HELPER_SILENCE_MAX } else { SILENCE_MAX };
         let wait = self.wait();
         for (id, f) in &mut self.flights {
             if f.due > now {
                 continue;
             }
-            if now.since(heard_at) >= SILENCE_MAX {
+            if now.since(heard_at) >= silence_max {
                 self.failed = true;
                 return Vec::new();
             }
@@ -228,28 +280,45 @@ impl Exchange {
         self.flights.contains_key(&id)
     }
 
-    /// The digests of the peer's buckets.
-    pub(crate) fn on_buckets(&mut self, id: u32, theirs: &[Digest], tree: &Tree) {
-        if !matches!(self.flights.get(&id).map(|f| &f.task), Some(Task::Buckets)) {
-            return;
-        }
+    /// The digests of the peer's buckets, or of the parts of one.
+    pub(crate) fn on_digests(&mut self, id: u32, theirs: &[Digest], tree: &Tree) {
+        let bucket = match self.flights.get(&id).map(|f| &f.task) {
+            Some(Task::Buckets) => None,
+            Some(Task::Parts { bucket }) => Some(*bucket),
+            Some(Task::Rows { .. } | Task::Records(_) | Task::Chunk(_)) | None => return,
+        };
         self.flights.remove(&id);
-        let ours = tree.buckets();
-        for (bucket, (a, b)) in (0u8..).zip(ours.iter().zip(theirs)) {
-            if a != b {
-                self.tasks.push_back(Task::Rows { bucket, after: None });
+        let ours = bucket.map_or_else(|| tree.buckets(), |bucket| tree.parts(bucket).to_vec());
+        let pairs = (0u8..).zip(ours.iter().zip(theirs));
+        let differing: Vec<u8> = pairs.filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
+        match bucket {
+            None => {
+                for bucket in differing {
+                    let many = tree.keys(bucket, None, None).take(ROWS_AT_ONCE + 1).count() > ROWS_AT_ONCE;
+                    let rows = Task::Rows { bucket, part: None, after: None };
+                    self.tasks.push_back(if many { Task::Parts { bucket } } else { rows });
+                }
+            }
+            Some(bucket) if differing.len() > PARTS_MAX => {
+                self.tasks.push_back(Task::Rows { bucket, part: None, after: None });
+            }
+            Some(bucket) => {
+                let rows = |part: u8| Task::Rows { bucket, part: Some(part), after: None };
+                self.tasks.extend(differing.into_iter().map(rows));
             }
         }
     }
 
     /// Rows of one bucket; the caller judges them and comes back with [`Self::want`].
     pub(crate) fn on_rows(&mut self, id: u32, last: Option<NodeKey>, more: bool) -> bool {
-        let Some(Task::Rows { bucket, after }) = self.flights.get(&id).map(|f| &f.task) else { return false };
-        let (bucket, after) = (*bucket, *after);
+        let Some(Task::Rows { bucket, part, after }) = self.flights.get(&id).map(|f| &f.task) else {
+            return false;
+        };
+        let (bucket, part, after) = (*bucket, *part, *after);
         self.flights.remove(&id);
         // More rows without a later key would ask the same question for ever.
         if more && last > after {
-            self.tasks.push_front(Task::Rows { bucket, after: last });
+            self.tasks.push_front(Task::Rows { bucket, part, after: last });
         }
         true
     }
@@ -378,7 +447,8 @@ impl Exchange {
 fn ask(task: &Task) -> Ask {
     match task {
         Task::Buckets => Ask::Buckets,
-        Task::Rows { bucket, after } => Ask::Rows { bucket: *bucket, after: *after },
+        Task::Parts { bucket } => Ask::Parts { bucket: *bucket },
+        Task::Rows { bucket, part, after } => Ask::Rows { bucket: *bucket, part: *part, after: *after },
         Task::Records(wants) => Ask::Records(wants.clone()),
         Task::Chunk(f) => Ask::Chunk {
             owner: f.owner,

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// Exchanges at once.
 const EXCHANGES_MAX: usize = 16;
+/// Peers that help with a long list.
+const HELPERS: usize = 3;
 /// Owners known to be behind that are remembered for a pull.
 const BEHIND_MAX: usize = 4_096;
 /// Pairs of roots that are remembered for having led to nothing.
@@ -199,6 +201,56 @@ impl Repair {
         }
     }
 
+    /// Shares out lists that are too long for one peer. `other` names a live member at random.
+    pub(crate) fn share(&mut self, mut other: impl FnMut() -> Option<SocketAddr>) {
+        let Some(at) = self.exchanges.iter().position(Exchange::may_share) else { return };
+        let mut helpers: Vec<SocketAddr> = Vec::new();
+        for _ in 0..2 * HELPERS {
+            let Some(addr) = other() else { break };
+            let busy = self.exchanges.iter().any(|x| x.peer == addr) || helpers.contains(&addr);
+            let room = self.exchanges.len() + helpers.len() < EXCHANGES_MAX && helpers.len() < HELPERS;
+            if !busy && room {
+                helpers.push(addr);
+            }
+        }
+        let lists = self.exchanges[at].share_out(helpers.len() + 1);
+        for (helper, list) in helpers.into_iter().zip(lists) {
+            self.help(helper, list);
+        }
+    }
+
+    fn help(&mut self, helper: SocketAddr, list: Vec<Want>) {
+        self.start(|id| {
+            let mut x = Exchange::targeted(helper, id);
+            x.helps = true;
+            for want in list {
+                x.want(want);
+            }
+            x
+        });
+    }
+
+    /// Is this owner's table being asked for, of whomever?
+    pub(crate) fn is_pulling(&self, owner: NodeKey) -> bool {
+        self.exchanges.iter().any(|x| x.is_pulling(owner))
+    }
+
+    /// A peer was silent: what it was to be asked goes to one that is asked for everything, or to
+    /// somebody else.
+    pub(crate) fn take_over(&mut self, failed: &Exchange, mut other: impl FnMut() -> Option<SocketAddr>) {
+        let left = failed.leftovers();
+        if left.is_empty() {
+            return;
+        }
+        if let Some(x) = self.exchanges.iter_mut().find(|x| x.full && !x.is_done()) {
+            for want in left {
+                x.want(want);
+            }
+        } else if let Some(addr) = other() {
+            self.help(addr, left);
+        }
+    }
+
     /// The exchange that asked question `id` of `peer`.
     pub(crate) fn asker(&mut self, peer: SocketAddr, id: u32) -> Option<&mut Exchange> {
         self.exchanges.iter_mut().find(|x| x.peer == peer && x.asked(id))
@@ -210,7 +262,11 @@ impl Repair {
 
     /// Takes out exchanges that have ended.
     pub(crate) fn ended(&mut self, config: &Config, now: Instant) -> Vec<Exchange> {
-        let (ended, running) = std::mem::take(&mut self.exchanges).into_iter().partition(Exchange::is_done);
+        // Who joins is there when all that it was told of has come, whoever sends it.
+        let helps = |x: &Exchange| x.helps && (!x.is_done() || !x.leftovers().is_empty());
+        let helped = self.exchanges.iter().any(helps);
+        let over = |x: &Exchange| x.is_done() && (!x.joining || !helped || x.has_failed());
+        let (ended, running) = std::mem::take(&mut self.exchanges).into_iter().partition(over);
         self.exchanges = running;
         let ended: Vec<Exchange> = ended;
         for x in &ended {
