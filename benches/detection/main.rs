@@ -54,6 +54,7 @@ mod ports;
 mod process;
 mod report;
 mod scenario;
+mod streams;
 mod system;
 
 use cluster::Cluster;
