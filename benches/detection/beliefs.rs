@@ -8,9 +8,11 @@ pub(crate) enum Status {
     Alive,
     Failed,
     Left,
+    /// It is what it was, with something new that it tells about itself.
+    Changed,
 }
 
-/// One line of one agent's log.
+/// One line of one agent's log, or of what it streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {
     /// When the line was read.
@@ -27,15 +29,19 @@ pub(crate) struct Beliefs {
     views: Vec<Vec<Option<Status>>>,
     /// Since the last mark.
     events: Vec<Event>,
+    /// Since the last mark, of an agent about itself too: that is where a change begins.
+    changes: Vec<Event>,
 }
 
 impl Beliefs {
     pub(crate) fn new(agents: usize) -> Self {
-        Self { views: vec![vec![None; agents]; agents], events: Vec::new() }
+        Self { views: vec![vec![None; agents]; agents], events: Vec::new(), changes: Vec::new() }
     }
 
     pub(crate) fn take_in(&mut self, event: Event) {
-        if event.observer != event.subject {
+        if event.status == Status::Changed {
+            self.changes.push(event);
+        } else if event.observer != event.subject {
             self.views[event.observer][event.subject] = Some(event.status);
             self.events.push(event);
         }
@@ -44,6 +50,7 @@ impl Beliefs {
     /// Forgets the events so far, not what they led to.
     pub(crate) fn mark(&mut self) {
         self.events.clear();
+        self.changes.clear();
     }
 
     /// `observer` starts anew and knows nothing.
@@ -75,5 +82,17 @@ impl Beliefs {
     /// Verdicts since the mark.
     pub(crate) fn failures(&self) -> impl Iterator<Item = &Event> {
         self.events.iter().filter(|e| e.status == Status::Failed)
+    }
+
+    /// Whether all agents, `subject` itself too, showed a change of it since the mark.
+    pub(crate) fn all_show_change(&self, subject: usize) -> bool {
+        let mut shown = vec![false; self.views.len()];
+        self.changes_of(subject).for_each(|e| shown[e.observer] = true);
+        shown.into_iter().all(|s| s)
+    }
+
+    /// What was told since the mark of changes of `subject`.
+    pub(crate) fn changes_of(&self, subject: usize) -> impl Iterator<Item = &Event> {
+        self.changes.iter().filter(move |e| e.subject == subject)
     }
 }

@@ -3,6 +3,7 @@
 use crate::beliefs::{Beliefs, Event};
 use crate::ports;
 use crate::process::{self, Process, TICK};
+use crate::streams::Streams;
 use crate::system::{Seat, Subject, System};
 use nix::sys::signal::Signal;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -21,6 +22,8 @@ pub(crate) struct Cluster {
     pub(crate) beliefs: Beliefs,
     events: Receiver<Event>,
     to_us: Sender<Event>,
+    /// Dropped after the agents: it ends when they do.
+    streams: Option<Streams>,
     _directory: tempfile::TempDir,
 }
 
@@ -43,6 +46,7 @@ impl Cluster {
             beliefs: Beliefs::new(agents),
             events,
             to_us,
+            streams: None,
             _directory: directory,
         };
         cluster.start_all();
@@ -125,6 +129,21 @@ impl Cluster {
             self.agents[number].as_ref().expect("it runs").signal(signal);
         }
         at
+    }
+
+    /// From now on changes are told too. Serf's logs tell them anyway; Shoal's do not, and its agents
+    /// have more to do when they are asked to.
+    pub(crate) fn tell_changes(&mut self) {
+        if self.system == System::Shoal && self.streams.is_none() {
+            self.streams = Some(Streams::open(&self.seats, &self.to_us));
+        }
+    }
+
+    /// Changes something on an agent, and tells when that began and when it was done.
+    pub(crate) fn change(&self, number: usize, change: usize) -> (Instant, Instant) {
+        let start = Instant::now();
+        self.system.change(&self.seats[number], change);
+        (start, Instant::now())
     }
 
     /// Takes in events until `done` holds, and tells when the event came that made it so.

@@ -1,4 +1,5 @@
-//! How fast and how rightly failures are told: real agents of Shoal, and of Serf beside them.
+//! How fast and how rightly failures are told, and how fast a change is everywhere: real agents of
+//! Shoal, and of Serf beside them.
 //!
 //! Every cluster runs on loopback with the `lan` profile of its program, on ports of its own below
 //! those that the system gives away, in a temporary directory. A scenario alternates between the
@@ -14,12 +15,23 @@
 //! - *flap3*: three agents together stop for 16 s and run for 250 ms, over and over for 80 s.
 //! - *flap16*: sixteen agents together stop for 16.4 s and run for 64 ms, over and over for 100 s: the
 //!   Interval experiment of the Lifeguard paper.
+//! - *spread*: one change on one agent, each time on another, until the last agent shows it: of Shoal a
+//!   new service, by a call over its socket; of Serf a new value of a tag, by `serf tags`.
 //!
 //! What is counted are lines of the agents' logs, stamped when this program reads them: `a member
 //! failed` of Shoal, `EventMemberFailed` of Serf, one for each observer that comes to believe it, each
 //! time it does. An agent that is stopped writes its lines when it runs again; they are counted
 //! then, until ten seconds after the last stop. *At anyone* are all agents, the flapping ones too
 //! (never about themselves); *at healthy* are those that are never stopped.
+//!
+//! For *spread* they are the events of the streams of Shoal's agents (`/v1/shoal/watch`), since its logs
+//! do not tell of services, and `EventMemberUpdate` in Serf's logs, which its handlers of events hear of
+//! a second or more later. *After the first* begins when any agent shows the change, the one on which
+//! it was made too, and so has neither Shoal's disk in it nor the start of `serf`. *The call itself* is
+//! not to be taken off the other times, for agents show the change before it returns: Shoal's returns
+//! when the change is on the disk and applied, Serf's when its agent has sent it as often as it means
+//! to. A change that gossip brings not to all waits for what repairs that, in Serf up to a minute
+//! and more: one such run makes the mean.
 //!
 //! Run with
 //!
@@ -32,7 +44,7 @@
 //! | environment | means | default |
 //! |---|---|---|
 //! | `AGENTS` | agents in a cluster | 50 |
-//! | `RUNS` | runs of each scenario | kill 20, stop 7, flap3 and flap16 5 |
+//! | `RUNS` | runs of each scenario | kill 20, stop 7, flap3 and flap16 5, spread 100 (Serf 30) |
 //! | `SYSTEMS` | which to measure, `shoal,serf` | both; Serf is skipped when it is not installed |
 //! | `SEED` | chooses victims and moments | 1 |
 //!
@@ -54,6 +66,8 @@ mod ports;
 mod process;
 mod report;
 mod scenario;
+mod spread;
+mod streams;
 mod system;
 
 use cluster::Cluster;
@@ -116,19 +130,23 @@ fn scenarios() -> Vec<Scenario> {
     }
     let find = |name: &String| {
         let found = Scenario::ALL.into_iter().find(|s| s.name() == name);
-        found.unwrap_or_else(|| panic!("no scenario {name}: want kill, stop, flap3 or flap16"))
+        found.unwrap_or_else(|| panic!("no scenario {name}: want kill, stop, flap3, flap16 or spread"))
     };
     names.iter().map(find).collect()
 }
 
-/// Measures one scenario: blocks of runs, the systems in turn.
+/// Measures one scenario: blocks of runs, the systems in turn. One that has fewer runs has fewer in
+/// each block.
 fn measure(plan: &Plan, scenario: Scenario, results: &mut Results) {
-    let runs = plan.runs.unwrap_or_else(|| scenario.default_runs());
-    for first in (0..runs).step_by(scenario.runs_in_cluster()) {
-        let block = first..runs.min(first + scenario.runs_in_cluster());
+    let runs_of = |system: System| plan.runs.unwrap_or_else(|| scenario.default_runs(system));
+    let most = plan.systems.iter().map(|s| runs_of(*s)).max().unwrap_or_default();
+    let blocks = most.div_ceil(scenario.runs_in_cluster());
+    for block in 0..blocks {
         for &system in &plan.systems {
+            let runs = runs_of(system);
+            let size = runs.div_ceil(blocks);
             let mut cluster = None;
-            for run in block.clone() {
+            for run in block * size..runs.min((block + 1) * size) {
                 let mut at = cluster.take().unwrap_or_else(|| Cluster::start(system, plan.agents));
                 let outcome = scenario.run(&mut at, plan.seed, run);
                 eprintln!("{scenario} {run} {}: {outcome} [{}]", system.name(), results.weather());

@@ -30,6 +30,12 @@ impl Figures {
         Some(if even { f64::midpoint(self.values[middle - 1], upper) } else { upper })
     }
 
+    /// The smallest value that at most one in a hundred is above.
+    fn p99(&self) -> Option<f64> {
+        let above = self.values.len() / 100;
+        self.values.iter().rev().nth(above).copied()
+    }
+
     fn mean(&self) -> Option<f64> {
         let count = self.values.len() as f64;
         (count > 0.0).then(|| self.values.iter().sum::<f64>() / count)
@@ -88,9 +94,10 @@ impl fmt::Display for Results {
         writeln!(f, "{cores} cores; load before: {}; now: {}.\n", self.load_before, self.weather())?;
         writeln!(
             f,
-            "| scenario | what | system | median | mean | min | max | runs | missed | median / Shoal's |"
+            "| scenario | what | system | median | mean | min | p99 | max \
+             | runs | missed | median / Shoal's |"
         )?;
-        writeln!(f, "|---|---|---|---:|---:|---:|---:|---:|---:|---:|")?;
+        writeln!(f, "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
         for (&(scenario, measure, system), figures) in &self.figures {
             let show = |value: Option<f64>, digits: usize| {
                 value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"))
@@ -98,12 +105,13 @@ impl fmt::Display for Results {
             let digits = measure.digits();
             writeln!(
                 f,
-                "| {scenario} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {scenario} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 measure.title(),
                 system.name(),
                 show(figures.median(), digits),
                 show(figures.mean(), digits.max(1)),
                 show(figures.values.first().copied(), digits),
+                show(figures.p99().filter(|_| scenario.has_p99()), digits),
                 show(figures.values.last().copied(), digits),
                 figures.values.len() + figures.missed,
                 figures.missed,

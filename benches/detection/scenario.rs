@@ -2,6 +2,8 @@
 
 use crate::cluster::Cluster;
 use crate::process;
+use crate::spread::spread;
+use crate::system::System;
 use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
 use rand::seq::index;
@@ -46,6 +48,7 @@ pub(crate) enum Scenario {
     Stop,
     Flap3,
     Flap16,
+    Spread,
 }
 
 /// One figure of a run.
@@ -58,6 +61,10 @@ pub(crate) enum Measure {
     FailedFlappingAtHealthy,
     FailedHealthy,
     FailedHealthyAtHealthy,
+    LastShows,
+    FirstOtherShows,
+    LastShowsAfterFirst,
+    CallItself,
 }
 
 impl Measure {
@@ -70,6 +77,10 @@ impl Measure {
             Self::FailedFlappingAtHealthy => "failed events about flapping agents, at healthy",
             Self::FailedHealthy => "failed events about healthy agents, at anyone",
             Self::FailedHealthyAtHealthy => "failed events about healthy agents, at healthy",
+            Self::LastShows => "last agent shows it, ms",
+            Self::FirstOtherShows => "first other agent shows it, ms",
+            Self::LastShowsAfterFirst => "last agent shows it, ms after the first",
+            Self::CallItself => "the call itself, ms",
         }
     }
 
@@ -77,6 +88,7 @@ impl Measure {
     pub(crate) const fn digits(self) -> usize {
         match self {
             Self::LastSurvivor | Self::FirstSurvivor | Self::WholeAgain => 2,
+            Self::LastShows | Self::FirstOtherShows | Self::LastShowsAfterFirst | Self::CallItself => 1,
             Self::FailedFlapping
             | Self::FailedFlappingAtHealthy
             | Self::FailedHealthy
@@ -92,7 +104,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    fn add(&mut self, measure: Measure, value: Option<f64>) {
+    pub(crate) fn add(&mut self, measure: Measure, value: Option<f64>) {
         self.figures.push((measure, value));
     }
 
@@ -122,7 +134,7 @@ impl fmt::Display for Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 4] = [Self::Kill, Self::Stop, Self::Flap3, Self::Flap16];
+    pub(crate) const ALL: [Self; 5] = [Self::Kill, Self::Stop, Self::Flap3, Self::Flap16, Self::Spread];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -130,37 +142,60 @@ impl Scenario {
             Self::Stop => "stop",
             Self::Flap3 => "flap3",
             Self::Flap16 => "flap16",
+            Self::Spread => "spread",
         }
     }
 
-    pub(crate) const fn default_runs(self) -> usize {
-        match self {
-            Self::Kill => 20,
-            Self::Stop => 7,
-            Self::Flap3 | Self::Flap16 => 5,
+    pub(crate) const fn default_runs(self, system: System) -> usize {
+        match (self, system) {
+            (Self::Kill, _) => 20,
+            (Self::Stop, _) => 7,
+            (Self::Flap3 | Self::Flap16, _) => 5,
+            (Self::Spread, System::Shoal) => 100,
+            // Each takes half a second.
+            (Self::Spread, System::Serf) => 30,
         }
     }
 
-    /// Runs before the other system has its turn. Flapping leaves traces, so each has a new cluster.
+    /// At most so many runs before the other system has its turn. Flapping leaves traces, so each has
+    /// a new cluster.
     pub(crate) const fn runs_in_cluster(self) -> usize {
         match self {
             Self::Kill => 5,
             Self::Stop => 4,
             Self::Flap3 | Self::Flap16 => 1,
+            Self::Spread => 20,
+        }
+    }
+
+    /// Whether there are runs enough, and figures wide enough, for a 99th percentile.
+    pub(crate) const fn has_p99(self) -> bool {
+        matches!(self, Self::Spread)
+    }
+
+    /// How long a cluster is left alone before a run, in milliseconds: at any moment between two
+    /// probes, or between two rounds of gossip.
+    const fn pause(self) -> std::ops::Range<u64> {
+        match self {
+            Self::Kill | Self::Stop | Self::Flap3 | Self::Flap16 => 500..2_500,
+            Self::Spread => 200..500,
         }
     }
 
     /// One run, in a cluster that is whole. The seed and the number choose victims and moments.
     pub(crate) fn run(self, cluster: &mut Cluster, seed: u64, run: usize) -> Outcome {
         let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(run as u64));
-        // At any moment between two probes.
-        cluster.watch_for(Duration::from_millis(rng.random_range(500..2_500)));
+        if self == Self::Spread {
+            cluster.tell_changes();
+        }
+        cluster.watch_for(Duration::from_millis(rng.random_range(self.pause())));
         cluster.beliefs.mark();
         match self {
             Self::Kill => kill(cluster, rng.random_range(0..cluster.size())),
             Self::Stop => stop(cluster, rng.random_range(0..cluster.size())),
             Self::Flap3 => flap(cluster, &mut rng, FLAP3),
             Self::Flap16 => flap(cluster, &mut rng, FLAP16),
+            Self::Spread => spread(cluster, seed, run),
         }
     }
 }

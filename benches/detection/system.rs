@@ -1,7 +1,9 @@
-//! What is measured: how an agent of each system starts, and what its log tells about members.
+//! What is measured: how an agent of each system starts, what its log tells about members, and how
+//! something is changed on it.
 
 use crate::beliefs::Status;
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -31,7 +33,7 @@ impl Seat {
         format!("127.0.0.1:{}", self.port)
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.directory.join(format!("{}.sock", self.number))
     }
 }
@@ -96,6 +98,15 @@ impl System {
             Self::Serf => serf_line(line),
         }
     }
+
+    /// Changes something on the agent at `seat`, as its users do, and returns when that tells that it
+    /// is done. Two changes on one agent want two numbers.
+    pub(crate) fn change(self, seat: &Seat, number: usize) {
+        match self {
+            Self::Shoal => shoal_change(seat, number),
+            Self::Serf => serf_change(seat, number),
+        }
+    }
 }
 
 fn shoal_flags(command: &mut Command, seat: &Seat, other: Option<&Seat>) {
@@ -136,7 +147,8 @@ fn shoal_line(line: &str) -> Option<(Subject, Status)> {
     Some((Subject::Port(port.parse().ok()?), status))
 }
 
-/// `2026/01/31 12:00:00 [INFO] serf: EventMemberFailed: n7 127.0.0.1`.
+/// `2026/01/31 12:00:00 [INFO] serf: EventMemberFailed: n7 127.0.0.1`. It is written when the member's
+/// entry changes; handlers of events hear of it later, when several were put together.
 fn serf_line(line: &str) -> Option<(Subject, Status)> {
     let (_, told) = line.split_once(" serf: EventMember")?;
     let (event, member) = told.split_once(": n")?;
@@ -144,8 +156,31 @@ fn serf_line(line: &str) -> Option<(Subject, Status)> {
         "Join" => Status::Alive,
         "Failed" => Status::Failed,
         "Leave" => Status::Left,
+        "Update" => Status::Changed,
         _ => return None,
     };
-    let (number, _) = member.split_once(' ')?;
+    // An update tells no address.
+    let number = member.split(' ').next()?;
     Some((Subject::Number(number.parse().ok()?), status))
+}
+
+/// A new service, over the socket.
+fn shoal_change(seat: &Seat, number: usize) {
+    let body = format!(r#"{{"Name": "spread-{number}", "Port": 80}}"#);
+    // Of HTTP 1.0, so that the answer ends with the connection.
+    let head = format!("PUT /v1/agent/service/register HTTP/1.0\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut stream = UnixStream::connect(seat.socket()).expect("the agent answers");
+    stream.write_all(format!("{head}{body}").as_bytes()).expect("the agent listens");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the agent answers");
+    assert!(answer.split(' ').nth(1) == Some("200"), "registering: {answer}");
+}
+
+/// A new value of a tag.
+fn serf_change(seat: &Seat, number: usize) {
+    let mut command = Command::new(System::Serf.program());
+    command.arg("tags").arg(format!("-rpc-addr=127.0.0.1:{}", seat.rpc_port));
+    command.args(["-set", &format!("spread={number}")]);
+    let said = command.output().expect("serf starts");
+    assert!(said.status.success(), "setting a tag: {}", String::from_utf8_lossy(&said.stderr));
 }
