@@ -211,3 +211,44 @@ fn ten_seeds_of_the_swarm_are_one_command_and_a_closed_pipe_is_no_error() {
     drop(child.stdout.take());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
+
+#[test]
+fn what_each_variant_does_is_told_beside_the_others() {
+    let dir = Dir::new();
+    let text = r#"
+about = "Some of thirty are blocked for a while, over and over."
+lasts = "60s"
+modes = ["shoal", "lifeguard", "swim"]
+
+[[nodes]]
+count = 30
+start = "settled"
+
+[[faults]]
+at = "5s"
+do = "block"
+nodes = { pick = 6 }
+for = "16s"
+repeat = { pause = "200ms", until = "50s" }
+"#;
+    let file = dir.file("modes.toml", text);
+    let (code, told, _) = run(&[&file, "--format", "json", "-q"]);
+    assert_eq!(code, 0, "{told}");
+    let report: Value = serde_json::from_str(&told).expect("JSON");
+    let figure = |mode: &str, name: &str| {
+        let of = report["modes"].as_array().expect("a list").iter().find(|m| m["mode"] == mode);
+        of.expect("each variant is there")["figures"][name]["median"].as_f64()
+    };
+    for name in
+        ["silenced_first_p50", "silenced_full_p99", "datagrams_per_node_s_mean", "bytes_per_node_s_mean"]
+    {
+        let [shoal, lifeguard, swim] = ["shoal", "lifeguard", "swim"].map(|mode| figure(mode, name));
+        assert!(shoal.is_some() && lifeguard.is_some() && swim.is_some(), "{name}");
+        assert!(
+            lifeguard != swim && shoal != swim && shoal != lifeguard,
+            "{name} is the same in two of them"
+        );
+    }
+    let first = |mode| figure(mode, "silenced_first_p50").expect("somebody was failed");
+    assert!(first("shoal") * 1.5 < first("swim"), "{} and {}", first("shoal"), first("swim"));
+}
