@@ -116,12 +116,36 @@ pub struct CheckDefinition {
 
 /// Cuts check output to [`OUTPUT_BYTES_MAX`] bytes at a character boundary and says so at the end.
 pub fn truncate_output(output: &str) -> String {
-    if output.len() <= OUTPUT_BYTES_MAX {
-        return output.to_owned();
+    captured_output(output, output.len() as u64, true, OUTPUT_BYTES_MAX)
+}
+
+/// The same for output of which only the beginning was kept while it came in: `kept` of `total`
+/// bytes. `is_all` says that `total` is all there was, and not where reading stopped.
+pub fn captured_output(kept: &str, total: u64, is_all: bool, bytes_max: usize) -> String {
+    let total = total.max(kept.len() as u64);
+    if total <= bytes_max as u64 && is_all {
+        return kept.to_owned();
     }
-    let mut end = OUTPUT_BYTES_MAX;
-    while !output.is_char_boundary(end) {
+    let mut end = kept.len().min(bytes_max);
+    while !kept.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{} ... (captured {end} of {} bytes)", &output[..end], output.len())
+    let more = if is_all { "" } else { "more than " };
+    format!("{} ... (captured {end} of {more}{total} bytes)", &kept[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_cut_between_characters_and_says_how_much_there_was() {
+        assert_eq!(truncate_output("fine"), "fine");
+        let long = "z".repeat(6000);
+        let cut = truncate_output(&long);
+        assert!(cut.ends_with("z ... (captured 4096 of 6000 bytes)"), "{cut}");
+        assert_eq!(captured_output("aé", 3, true, 2), "a ... (captured 1 of 3 bytes)");
+        assert_eq!(captured_output("ab", 900, true, 2), "ab ... (captured 2 of 900 bytes)");
+        assert_eq!(captured_output("ab", 900, false, 2), "ab ... (captured 2 of more than 900 bytes)");
+    }
 }

@@ -14,7 +14,9 @@ mod probe;
 mod service;
 mod time;
 
-pub use check::{CheckDefinition, CheckKind, CheckRecord, CheckStatus, OUTPUT_BYTES_MAX, truncate_output};
+pub use check::{
+    CheckDefinition, CheckKind, CheckRecord, CheckStatus, OUTPUT_BYTES_MAX, captured_output, truncate_output,
+};
 pub use coordinate::{COORDINATE_DIMENSIONS, Coordinate, Rtt};
 pub use duration::{DURATION_WANT, parse_duration, show_duration};
 pub use ids::{CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version};
