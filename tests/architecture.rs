@@ -47,6 +47,14 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "agent/args.rs", "main.rs"]),
     ("plotters", &["sim/report/chart", "sim/report/palette.rs"]),
     ("minijinja", &["sim/report/html.rs"]),
+    ("rustls", &["agent/checks/tls.rs"]),
+    ("tokio_rustls", &["agent/checks/tls.rs"]),
+    ("rustls_native_certs", &["agent/checks/tls.rs"]),
+    ("h2", &["agent/checks/h2ping.rs"]),
+    ("tonic", &["agent/checks/grpc.rs"]),
+    ("tonic_health", &["agent/checks/grpc.rs"]),
+    ("tower", &["agent/checks/grpc.rs"]),
+    ("base64", &["agent/checks/http/"]),
 ];
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {

@@ -16,6 +16,7 @@
 //! reader, a disk or a name server.
 
 pub mod args;
+pub mod checks;
 mod clock;
 pub mod config;
 mod driver;
