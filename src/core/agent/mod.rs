@@ -18,7 +18,7 @@ use super::digest::{Tree, row_digest};
 use super::event::Event;
 use super::gossip::answer::Known;
 use super::gossip::repair::Repair;
-use super::gossip::spread::Spread;
+use super::gossip::spread::{Need, Spread};
 use super::join::{ADDRESSES_MAX, Join, Step};
 use super::leave::Leave;
 use super::local;
@@ -524,8 +524,13 @@ impl Agent {
     }
 
     fn flush(&mut self, now: Instant) {
+        let need = self.need();
         let outgoing = &mut self.outgoing;
-        self.spread.flush(self.swim.peers(), now, &mut |out| outgoing.push_back(out));
+        self.spread.flush(self.swim.peers(), need, now, &mut |out| outgoing.push_back(out));
+    }
+
+    fn need(&self) -> Need {
+        Need { live: self.swim.peers().live().len(), factor: self.swim.loss_factor() }
     }
 
     fn member_changed(&mut self, key: NodeKey, now: Instant) {
@@ -611,8 +616,8 @@ impl Agent {
         if let Some(location) = location {
             datagram.push(&Frame::Coordinate(location));
         }
-        let live = self.swim.peers().live().len();
-        self.spread.fill(&mut datagram, receiver, live, now);
+        let need = self.need();
+        self.spread.fill(&mut datagram, receiver, need, now);
         self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
     }
 

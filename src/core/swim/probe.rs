@@ -106,6 +106,7 @@ impl Swim {
         probe.next_at = None;
         if !std::mem::replace(&mut probe.answered, true) {
             self.world.health.better(1);
+            self.loss.note(matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again);
         }
         // An answer after a second ping may belong to either (Karn, Partridge 1987).
         let direct = matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again;

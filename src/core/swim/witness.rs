@@ -214,6 +214,7 @@ impl Swim {
         let Some((check, sample)) = self.checks.answered(frame, now) else { return };
         if check.help.is_some() {
             self.world.health.better(1);
+            self.loss.note(sample.is_some());
         }
         // A place among all is not found by measuring one neighbour over and over.
         let wanted = self.successor() != Some(frame.from) || self.peers.rtt(frame.from).is_none();
