@@ -176,7 +176,10 @@ impl Owner {
         let (_, version, entry) = self.agent.entry(self.key, key).expect("it was just written");
         let (kind, id) = record::key_parts(key);
         let body = Body::Bytes(record::encode(&entry).into());
-        packet(&[Frame::Records(vec![Record { head, item: Item { version, kind, id: id.to_owned(), body } }])])
+        packet(&[Frame::Records(vec![Record {
+            head,
+            item: Item { version, kind, id: id.to_owned(), body },
+        }])])
     }
 
     fn command(&mut self, command: &LocalCommand, at: Instant) {
@@ -267,7 +270,7 @@ impl Observer {
         if let Some(member) = self.agent.member(key) {
             self.builder.set_member(member);
         }
-        let keys: Vec<EntryKey> = self.agent.entry_keys(key).cloned().collect();
+        let keys: Vec<EntryKey> = self.agent.entry_keys(key).collect();
         for entry in keys {
             self.entry(key, &entry);
         }
@@ -351,7 +354,7 @@ fn lookup(reader: &ViewReader, names: &[String], first: usize) -> (f64, f64, usi
 /// One instance whose check changes its status again and again, in a view of any size: the time to
 /// set it, and the time to publish.
 fn publish_cost(observer: &mut Observer, owner: NodeKey, instances: usize) {
-    let id = observer.agent.entry_keys(owner).find_map(|k| match k {
+    let id = observer.agent.entry_keys(owner).find_map(|k| match &k {
         EntryKey::Check(id) => Some(id.clone()),
         EntryKey::Node | EntryKey::Service(_) | EntryKey::Unknown(..) => None,
     });

@@ -37,7 +37,7 @@ impl Publisher {
         }
         for owner in agent.owners() {
             for key in agent.entry_keys(owner) {
-                self.entry(agent, owner, key);
+                self.entry(agent, owner, &key);
             }
         }
         self.local(agent);

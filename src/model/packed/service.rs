@@ -150,8 +150,7 @@ impl PackedService {
 fn read_rare<'a>(text: &mut ServiceText<'a>, from: &mut Reader<'a>) {
     text.weights = Weights { passing: from.short(), warning: from.short() };
     text.socket_path = from.text();
-    text.tagged_addresses =
-        (0..from.number()).map(|_| (from.text(), (from.text(), from.short()))).collect();
+    text.tagged_addresses = (0..from.number()).map(|_| (from.text(), (from.text(), from.short()))).collect();
     text.extensions = read_extensions(from);
 }
 
