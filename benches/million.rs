@@ -305,16 +305,20 @@ impl Observer {
 }
 
 fn copy_entry(agent: &Agent, builder: &mut ViewBuilder, owner: NodeKey, key: &EntryKey) {
-    let found = agent.entry(owner, key);
-    match (key, found) {
-        (EntryKey::Node, Some((g, v, Entry::Node(r)))) => builder.set_node(owner, Some((g, v, r))),
-        (EntryKey::Service(id), Some((g, v, Entry::Service(r)))) => {
-            builder.set_service(owner, id, Some((g, v, r)));
+    let found = agent.packed_entry(owner, key).expect("nothing is deleted here");
+    match key {
+        EntryKey::Node => {
+            let (generation, version, entry) = found;
+            let node = record::unpack_node(entry).expect("a node's own record");
+            builder.set_node(owner, Some((generation, version, node)));
         }
-        (EntryKey::Check(id), Some((g, v, Entry::Check(r)))) => {
-            builder.set_check(owner, id, Some((g, v, r)));
+        EntryKey::Service(_) => {
+            builder.put_service(owner, record::unpack_service(found.2).expect("a service"));
         }
-        other => panic!("not in this bench: {other:?}"),
+        EntryKey::Check(_) => {
+            builder.put_check(owner, record::unpack_check(found.2).expect("a check"));
+        }
+        EntryKey::Unknown(..) => panic!("not in this bench"),
     }
 }
 

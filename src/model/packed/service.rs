@@ -35,6 +35,30 @@ pub struct ServiceText<'a> {
     pub extensions: Extensions,
 }
 
+impl<'a> ServiceText<'a> {
+    /// A record that is not packed, seen in the same way.
+    pub fn of(record: &'a ServiceRecord) -> Self {
+        let r = record;
+        Self {
+            id: r.id.as_str(),
+            name: r.name.as_str(),
+            tags: r.tags.iter().map(String::as_str).collect(),
+            address: &r.address,
+            tagged_addresses: r
+                .tagged_addresses
+                .iter()
+                .map(|(tag, tagged)| (tag.as_str(), (tagged.address.as_str(), tagged.port)))
+                .collect(),
+            port: r.port,
+            socket_path: &r.socket_path,
+            meta: r.meta.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            weights: r.weights,
+            enable_tag_override: r.enable_tag_override,
+            extensions: r.extensions.clone(),
+        }
+    }
+}
+
 const TAG_OVERRIDE: usize = 1;
 /// Weights, a socket, tagged addresses or extensions follow: few instances have any.
 const RARE: usize = 2;

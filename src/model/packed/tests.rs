@@ -72,6 +72,7 @@ proptest! {
         prop_assert_eq!(packed.id(), record.id.as_str());
         prop_assert_eq!(packed.name(), record.name.as_str());
         prop_assert_eq!(packed.tags().collect::<Vec<_>>(), record.tags.iter().collect::<Vec<_>>());
+        prop_assert_eq!(packed.read(), ServiceText::of(&record));
         let entry = PackedEntry::from(packed);
         prop_assert_eq!(entry.key(), EntryKey::Service(record.id));
         prop_assert!(entry.as_check().is_none() && entry.raw_body().is_none() && !entry.is_deleted());
