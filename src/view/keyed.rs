@@ -1,115 +1,54 @@
-//! Collections of things that know their own keys, so that a key is not kept a second time beside
-//! each: persistent sets for instances, and the checks of one instance, mostly one.
-//!
-//! Inner nodes of a set keep some things as signposts. Of one that was replaced by another of the
-//! same key the old one may stay a signpost for a while; only its key matters there.
+//! How instances and checks are found: by id on their node, by place all over the cluster. Their
+//! keys are read from them, and not kept a second time beside each.
 
+use super::sorted::{Order, Sorted};
 use super::table::{Check, Instance};
-use imbl::OrdSet;
-use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::fmt;
 use std::sync::Arc;
 
-/// Something found by its id.
-pub trait Identified {
-    /// Its id.
-    fn id(&self) -> &str;
-}
+/// By id, inside one node or one instance.
+#[derive(Debug)]
+pub struct ById;
 
-impl Identified for Check {
-    fn id(&self) -> &str {
-        self.record.id()
+impl Order<Check> for ById {
+    type Key<'k> = &'k str;
+    fn key(check: &Check) -> &str {
+        check.record.id()
+    }
+    fn compare(check: &Check, key: &str) -> Ordering {
+        check.record.id().cmp(key)
     }
 }
 
-impl Identified for Arc<Instance> {
-    fn id(&self) -> &str {
-        self.record.id()
+impl Order<Arc<Instance>> for ById {
+    type Key<'k> = &'k str;
+    fn key(instance: &Arc<Instance>) -> &str {
+        instance.record.id()
+    }
+    fn compare(instance: &Arc<Instance>, key: &str) -> Ordering {
+        instance.record.id().cmp(key)
     }
 }
 
-/// Compared by id alone.
-#[derive(Debug, Clone)]
-struct ById<T>(T);
+/// By the name of the node, in lower case, and the id there.
+#[derive(Debug)]
+pub struct ByPlace;
 
-impl<T: Identified> PartialEq for ById<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id() == other.0.id()
+impl Order<Arc<Instance>> for ByPlace {
+    type Key<'k> = (&'k str, &'k str);
+    fn key(instance: &Arc<Instance>) -> (&str, &str) {
+        (&instance.node, instance.record.id())
+    }
+    fn compare(instance: &Arc<Instance>, (node, id): (&str, &str)) -> Ordering {
+        (**instance.node).cmp(node).then_with(|| instance.record.id().cmp(id))
     }
 }
 
-impl<T: Identified> Eq for ById<T> {}
+/// Things by id.
+pub type IdSet<T> = Sorted<T, ById>;
 
-impl<T: Identified> PartialOrd for ById<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T: Identified> Ord for ById<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.id().cmp(other.0.id())
-    }
-}
-
-impl<T: Identified> Borrow<str> for ById<T> {
-    fn borrow(&self) -> &str {
-        self.0.id()
-    }
-}
-
-/// Things by id. A copy shares all structure.
-#[derive(Clone)]
-pub struct IdSet<T: Identified + Clone>(OrdSet<ById<T>>);
-
-impl<T: Identified + Clone + fmt::Debug> IdSet<T> {
-    pub(super) fn new() -> Self {
-        Self(OrdSet::new())
-    }
-
-    /// The one with this id.
-    pub fn get(&self, id: &str) -> Option<&T> {
-        self.0.get(id).map(|by_id| &by_id.0)
-    }
-
-    /// All, in the order of ids.
-    pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().map(|by_id| &by_id.0)
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// None at all?
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn insert(&mut self, value: T) {
-        self.0.insert(ById(value));
-    }
-
-    pub(super) fn remove(&mut self, id: &str) {
-        self.0.remove(id);
-    }
-}
-
-impl<T: Identified + Clone + PartialEq + fmt::Debug> PartialEq for IdSet<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.values().eq(other.values())
-    }
-}
-
-impl<T: Identified + Clone + Eq + fmt::Debug> Eq for IdSet<T> {}
-
-impl<T: Identified + Clone + fmt::Debug> fmt::Debug for IdSet<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.values()).finish()
-    }
-}
+/// Instances of many nodes.
+pub type PlaceSet = Sorted<Arc<Instance>, ByPlace>;
 
 /// The checks of one instance by id. A single one, as most have, stands in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,20 +57,20 @@ pub struct Checks(Held);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Held {
     One(Check),
-    /// Any other number.
-    Several(IdSet<Check>),
+    /// Any other number. In a box, so that none costs nothing.
+    Several(Option<Box<IdSet<Check>>>),
 }
 
 impl Checks {
     pub(super) fn new() -> Self {
-        Self(Held::Several(IdSet::new()))
+        Self(Held::Several(None))
     }
 
     /// The one with this id.
     pub fn get(&self, id: &str) -> Option<&Check> {
         match &self.0 {
-            Held::One(check) => (check.id() == id).then_some(check),
-            Held::Several(checks) => checks.get(id),
+            Held::One(check) => (check.record.id() == id).then_some(check),
+            Held::Several(checks) => checks.as_ref()?.get(id),
         }
     }
 
@@ -139,7 +78,7 @@ impl Checks {
     pub fn values(&self) -> impl Iterator<Item = &Check> {
         let (one, several) = match &self.0 {
             Held::One(check) => (Some(check), None),
-            Held::Several(checks) => (None, Some(checks)),
+            Held::Several(checks) => (None, checks.as_deref()),
         };
         one.into_iter().chain(several.into_iter().flat_map(IdSet::values))
     }
@@ -148,7 +87,7 @@ impl Checks {
     pub fn len(&self) -> usize {
         match &self.0 {
             Held::One(_) => 1,
-            Held::Several(checks) => checks.len(),
+            Held::Several(checks) => checks.as_ref().map_or(0, |checks| checks.len()),
         }
     }
 
@@ -159,142 +98,33 @@ impl Checks {
 
     pub(super) fn insert(&mut self, check: Check) {
         match &mut self.0 {
-            Held::One(known) if known.id() == check.id() => *known = check,
-            Held::Several(checks) if checks.is_empty() => self.0 = Held::One(check),
-            Held::Several(checks) => checks.insert(check),
+            Held::One(known) if known.record.id() == check.record.id() => *known = check,
             Held::One(known) => {
                 let mut checks = IdSet::new();
                 checks.insert(known.clone());
                 checks.insert(check);
-                self.0 = Held::Several(checks);
+                self.0 = Held::Several(Some(Box::new(checks)));
             }
+            Held::Several(Some(checks)) => checks.insert(check),
+            Held::Several(None) => self.0 = Held::One(check),
         }
     }
 
     pub(super) fn remove(&mut self, id: &str) {
         match &mut self.0 {
-            Held::One(known) if known.id() != id => {}
-            Held::One(_) => *self = Self::new(),
-            Held::Several(checks) => {
+            Held::One(known) if known.record.id() == id => *self = Self::new(),
+            Held::One(_) | Held::Several(None) => {}
+            Held::Several(Some(checks)) => {
                 checks.remove(id);
-                let mut left = checks.values();
-                if let (Some(last), None) = (left.next().cloned(), left.next()) {
-                    drop(left);
+                if checks.len() == 1
+                    && let Some(last) = checks.values().next().cloned()
+                {
                     self.0 = Held::One(last);
                 }
             }
         }
     }
 }
-
-/// Where an instance is: the name of its node in lower case, and its id there.
-trait Placed {
-    fn place(&self) -> (&str, &str);
-}
-
-#[derive(Debug, Clone)]
-struct ByPlace(Arc<Instance>);
-
-impl Placed for ByPlace {
-    fn place(&self) -> (&str, &str) {
-        (&self.0.node, self.0.record.id())
-    }
-}
-
-impl Placed for (&str, &str) {
-    fn place(&self) -> (&str, &str) {
-        *self
-    }
-}
-
-impl<'a> Borrow<dyn Placed + 'a> for ByPlace {
-    fn borrow(&self) -> &(dyn Placed + 'a) {
-        self
-    }
-}
-
-impl PartialEq for dyn Placed + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.place() == other.place()
-    }
-}
-
-impl Eq for dyn Placed + '_ {}
-
-impl PartialOrd for dyn Placed + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for dyn Placed + '_ {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.place().cmp(&other.place())
-    }
-}
-
-impl PartialEq for ByPlace {
-    fn eq(&self, other: &Self) -> bool {
-        self.place() == other.place()
-    }
-}
-
-impl Eq for ByPlace {}
-
-impl PartialOrd for ByPlace {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ByPlace {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.place().cmp(&other.place())
-    }
-}
-
-/// Instances of many nodes, by node and id. A copy shares all structure.
-#[derive(Debug, Clone)]
-pub struct PlaceSet(OrdSet<ByPlace>);
-
-impl PlaceSet {
-    pub(super) fn new() -> Self {
-        Self(OrdSet::new())
-    }
-
-    /// All, by node and id.
-    pub fn values(&self) -> impl Iterator<Item = &Arc<Instance>> {
-        self.0.iter().map(|by_place| &by_place.0)
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// None at all?
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn insert(&mut self, instance: Arc<Instance>) {
-        self.0.insert(ByPlace(instance));
-    }
-
-    pub(super) fn remove(&mut self, node: &str, id: &str) {
-        let place = (node, id);
-        let place: &dyn Placed = &place;
-        self.0.remove(place);
-    }
-}
-
-impl PartialEq for PlaceSet {
-    fn eq(&self, other: &Self) -> bool {
-        self.values().eq(other.values())
-    }
-}
-
-impl Eq for PlaceSet {}
 
 #[cfg(test)]
 mod tests {
@@ -316,7 +146,7 @@ mod tests {
             checks.insert(check(id));
             assert_eq!(checks.len(), [1, 2, 3, 3][n]);
         }
-        assert_eq!(checks.values().map(Identified::id).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(checks.values().map(|c| c.record.id()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(checks.get("b").map(|c| c.record.status()), Some(CheckStatus::Passing));
         let mut alone = Checks::new();
         alone.insert(check("c"));

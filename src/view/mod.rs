@@ -27,14 +27,16 @@ mod gone;
 mod keyed;
 mod log;
 mod reader;
+mod sorted;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use builder::ViewBuilder;
-pub use keyed::{Checks, IdSet, Identified, PlaceSet};
+pub use keyed::{ById, ByPlace, Checks, IdSet, PlaceSet};
 pub use log::{CHANGES_MAX, Change, ChangeKind, ChangeLog};
 pub use reader::{Closed, ViewReader, ViewWaiter};
+pub use sorted::{Order, Sorted, Values};
 pub use table::{
     Check, Folded, Health, Instance, MemberView, NODE_MAINTENANCE, Node, SERF_HEALTH,
     SERVICE_MAINTENANCE_PREFIX, Service, fold,

@@ -110,7 +110,7 @@ impl ViewBuilder {
         }
         self.next.catalog_index = stamp;
         let (gone_tags, empty, sequence) = self.edit_service(&folded, |service| {
-            service.instances.remove(name, id);
+            service.instances.remove((name, id));
             service.index = stamp;
             (service.discount_tags(&shown.record), service.instances.is_empty(), service.sequence)
         });
