@@ -277,12 +277,13 @@ impl Observer {
         self.builder.publish();
     }
 
-    /// Takes in datagrams and publishes after every `batch` of them. Gives changes per second.
-    fn apply(&mut self, datagrams: &[(SocketAddr, Vec<u8>)], batch: usize) -> f64 {
+    /// Takes in datagrams and publishes after every `batch` of them. Gives changes per second: of
+    /// the clock, and of the processor's time, which other work on the host does not change.
+    fn apply(&mut self, datagrams: &[(SocketAddr, Vec<u8>)], batch: usize) -> (f64, f64) {
         let mut changes = 0;
         // A reader that still works on an earlier view.
         let mut held: Arc<View> = self.reader.load();
-        let start = Clock::now();
+        let (start, busy) = (Clock::now(), busy_seconds());
         for chunk in datagrams.chunks(batch) {
             for (from, bytes) in chunk {
                 self.agent.handle_datagram(*from, bytes, START);
@@ -297,10 +298,10 @@ impl Observer {
             self.builder.publish();
             held = self.reader.load();
         }
-        let seconds = start.elapsed().as_secs_f64();
+        let (seconds, busy) = (start.elapsed().as_secs_f64(), busy_seconds() - busy);
         black_box(held);
         assert_eq!(changes, datagrams.len(), "every datagram brought one change");
-        changes as f64 / seconds
+        (changes as f64 / seconds, changes as f64 / busy)
     }
 }
 
@@ -329,6 +330,13 @@ fn resident_bytes() -> usize {
     let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("it has the line");
     let kib: usize = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
     kib * 1024
+}
+
+/// Time that this thread had a processor.
+fn busy_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("there is a /proc");
+    let nanos: u64 = text.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number");
+    nanos as f64 / 1e9
 }
 
 fn percentile(times: &mut [Duration], p: usize) -> f64 {
@@ -402,6 +410,7 @@ fn fill(instances: usize, checks_percent: usize, measure_publish: bool) -> Fille
     let mut observer = Observer::new();
     // What making owners takes is there before the first figure is read.
     drop(Owner::new(0, checks_percent));
+    black_box(busy_seconds());
     let empty = resident_bytes();
     let mut keys = Vec::new();
     let start = Clock::now();
@@ -455,8 +464,8 @@ fn changes(filled: &mut Filled, checks_percent: usize) {
             }
         }
         if !datagrams.is_empty() {
-            let rate = filled.observer.apply(&datagrams, batch);
-            println!("status changes, published after every {batch:>3}: {rate:.0} per second");
+            let rates = filled.observer.apply(&datagrams, batch);
+            print_rates("status changes", batch, rates);
         }
         let mut datagrams = Vec::new();
         for owner in &mut owners {
@@ -469,9 +478,15 @@ fn changes(filled: &mut Filled, checks_percent: usize) {
                 datagrams.push((owner.addr, owner.rumour(&EntryKey::Service(id))));
             }
         }
-        let rate = filled.observer.apply(&datagrams, batch);
-        println!("re-registrations, published after every {batch:>3}: {rate:.0} per second");
+        let rates = filled.observer.apply(&datagrams, batch);
+        print_rates("re-registrations", batch, rates);
     }
+}
+
+fn print_rates(what: &str, batch: usize, (clock, busy): (f64, f64)) {
+    println!(
+        "{what}, published after every {batch:>3}: {clock:.0} per second, {busy:.0} per second of processor time"
+    );
 }
 
 fn lookups(filled: &Filled) {

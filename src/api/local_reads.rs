@@ -98,7 +98,7 @@ fn health_of<'a>(
         .map(|check| &**check)
         .filter(|c| c.definition.service_id.as_ref().is_none_or(|id| *id == record.id))
         .collect();
-    let health = Health::worst(counting.iter().map(|c| Health::of_check(&c.definition.id, c.status)));
+    let health = Health::worst(counting.iter().map(|c| Health::of_check(c.definition.id.as_str(), c.status)));
     let shape = ServiceHealth {
         aggregated_status: health.as_str(),
         service: Some(AgentService::new(ServiceText::of(record), &call.app.info.datacenter)),

@@ -16,7 +16,7 @@ impl Order<Check> for ById {
         check.record.id()
     }
     fn compare(check: &Check, key: &str) -> Ordering {
-        check.record.id().cmp(key)
+        check.record.id_bytes().cmp(key.as_bytes())
     }
 }
 
@@ -26,7 +26,7 @@ impl Order<Arc<Instance>> for ById {
         instance.record.id()
     }
     fn compare(instance: &Arc<Instance>, key: &str) -> Ordering {
-        instance.record.id().cmp(key)
+        instance.record.id_bytes().cmp(key.as_bytes())
     }
 }
 
@@ -40,7 +40,7 @@ impl Order<Arc<Instance>> for ByPlace {
         (&instance.node, instance.record.id())
     }
     fn compare(instance: &Arc<Instance>, (node, id): (&str, &str)) -> Ordering {
-        (**instance.node).cmp(node).then_with(|| instance.record.id().cmp(id))
+        (**instance.node).cmp(node).then_with(|| instance.record.id_bytes().cmp(id.as_bytes()))
     }
 }
 

@@ -52,8 +52,7 @@ impl Health {
     }
 
     /// What one check contributes, from its id and status.
-    pub fn of_check(id: impl AsRef<str>, status: CheckStatus) -> Self {
-        let id = id.as_ref();
+    pub fn of_check(id: &str, status: CheckStatus) -> Self {
         if id == NODE_MAINTENANCE || id.starts_with(SERVICE_MAINTENANCE_PREFIX) {
             return Self::Maintenance;
         }
@@ -212,6 +211,11 @@ impl Service {
         Self { name, instances: PlaceSet::new(), tags: OrdMap::new(), index: 0, sequence }
     }
 
+    pub(super) fn put(&mut self, instance: &Arc<Instance>, stamp: u64) {
+        self.instances.insert(Arc::clone(instance));
+        self.index = stamp;
+    }
+
     /// Counts the tags of `record` in; says whether a tag is new.
     pub(super) fn count_tags(&mut self, record: &PackedService) -> bool {
         let mut new = false;
@@ -248,11 +252,10 @@ mod tests {
 
     #[test]
     fn maintenance_outweighs_critical_outweighs_warning() {
-        let id = |s: &str| CheckId::new(s).expect("valid");
-        let maintenance = Health::of_check(&id("_service_maintenance:x"), CheckStatus::Critical);
+        let maintenance = Health::of_check("_service_maintenance:x", CheckStatus::Critical);
         assert_eq!(maintenance, Health::Maintenance);
-        assert_eq!(Health::of_check(&id(NODE_MAINTENANCE), CheckStatus::Critical), Health::Maintenance);
-        let critical = Health::of_check(&id("c"), CheckStatus::Critical);
+        assert_eq!(Health::of_check(NODE_MAINTENANCE, CheckStatus::Critical), Health::Maintenance);
+        let critical = Health::of_check("c", CheckStatus::Critical);
         assert_eq!(Health::worst([Health::Passing, critical, Health::Warning]), Health::Critical);
         assert_eq!(Health::worst([critical, maintenance]), Health::Maintenance);
         assert_eq!(Health::worst([]), Health::Passing);

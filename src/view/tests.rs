@@ -375,20 +375,22 @@ fn plain_answers(nodes: &BTreeMap<usize, PlainNode>) -> Answers {
             add("checks".to_owned(), line.clone());
             add(format!("node {folded}"), line.clone());
         }
-        let node_health: Vec<Health> =
-            std::iter::once(Health::of_check(&CheckId::new(SERF_HEALTH).expect("valid"), serf))
-                .chain(
-                    node.checks
-                        .values()
-                        .filter(|c| c.service_id.is_none())
-                        .map(|c| Health::of_check(&c.id, c.status)),
-                )
-                .collect();
+        let node_health: Vec<Health> = std::iter::once(Health::of_check(SERF_HEALTH, serf))
+            .chain(
+                node.checks
+                    .values()
+                    .filter(|c| c.service_id.is_none())
+                    .map(|c| Health::of_check(c.id.as_str(), c.status)),
+            )
+            .collect();
         for service in node.services.values() {
             let own: Vec<&CheckRecord> =
                 node.checks.values().filter(|c| c.service_id.as_ref() == Some(&service.id)).collect();
             let health = Health::worst(
-                node_health.iter().copied().chain(own.iter().map(|c| Health::of_check(&c.id, c.status))),
+                node_health
+                    .iter()
+                    .copied()
+                    .chain(own.iter().map(|c| Health::of_check(c.id.as_str(), c.status))),
             );
             let on_node: Vec<String> = node
                 .checks

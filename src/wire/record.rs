@@ -90,9 +90,18 @@ const fn status_byte(status: CheckStatus) -> u8 {
     }
 }
 
+/// Most bodies fit; a list that grows as it is written is copied again and again.
+const USUAL_BODY_BYTES: usize = 256;
+
+fn encode_at_once<T: Serialize>(body: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL_BODY_BYTES);
+    codec::encode_into(body, &mut out);
+    out
+}
+
 fn service_bytes(service: &PackedService) -> Vec<u8> {
     let s = service.read();
-    codec::encode(&ServiceBodyOf {
+    encode_at_once(&ServiceBodyOf {
         name: s.name,
         tags: s.tags,
         address: s.address,
@@ -108,7 +117,7 @@ fn service_bytes(service: &PackedService) -> Vec<u8> {
 
 fn check_bytes(check: &PackedCheck) -> Vec<u8> {
     let c = check.read();
-    codec::encode(&CheckBodyOf {
+    encode_at_once(&CheckBodyOf {
         name: c.name,
         service_id: c.service_id,
         status: status_byte(c.status),

@@ -149,7 +149,7 @@ impl Catalog {
             Some(body) => record::pack(&key, body).expect("what this node writes it can read"),
             None => PackedEntry::deleted(kind, id),
         };
-        owner.write(own, version, entry);
+        owner.write(own, version, entry, body.as_deref().map_or(0, owner::body_hash));
         owner.complete(version);
         self.bytes = self.bytes + owner.bytes() - before;
         Record {
@@ -199,8 +199,9 @@ impl Catalog {
         self.check_room(head.owner, &entry)?;
         let (owner, version, claim) = (head.owner, r.item.version, (head.version, head.digest));
         let left = is_left_record(&entry);
+        let body = hash_of(&r.item);
         let outcome = self.with_owner(owner, |o| {
-            let mut outcome = o.write(owner, version, entry);
+            let mut outcome = o.write(owner, version, entry, body);
             if left && outcome.news {
                 outcome.changed.extend(o.keep_only_node(owner));
             }
@@ -266,9 +267,9 @@ impl Catalog {
         let Some(entry) = entry else { return Ok(Outcome::default()) };
         self.check_room(owner, &entry)?;
         let left = is_left_record(&entry);
-        let version = item.version;
+        let (version, body) = (item.version, hash_of(item));
         let outcome = self.with_owner(owner, |o| {
-            let mut outcome = o.write(owner, version, entry);
+            let mut outcome = o.write(owner, version, entry, body);
             if left && outcome.news {
                 outcome.changed.extend(o.keep_only_node(owner));
             }
@@ -380,6 +381,13 @@ impl Catalog {
     fn refuse<T>(&mut self, why: Refused) -> Result<T, Refused> {
         self.refused += 1;
         Err(why)
+    }
+}
+
+fn hash_of(item: &Item) -> u64 {
+    match &item.body {
+        Body::Bytes(bytes) => owner::body_hash(bytes),
+        Body::Deleted | Body::Large(_) => 0,
     }
 }
 

@@ -12,15 +12,24 @@ use crate::wire::record;
 use std::collections::BTreeSet;
 
 /// A live entry's part of its owner's digest: what it is, when it was written, and what it holds.
-fn digest_of(owner: NodeKey, version: Version, entry: &PackedEntry) -> u64 {
+fn digest_of(owner: NodeKey, version: Version, entry: &PackedEntry, body: u64) -> u64 {
     use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
     let id = xxh3_64_with_seed(entry.id().as_bytes(), owner.0 ^ u64::from(entry.kind()));
-    let body = record::with_body(entry, xxh3_64).expect("deletions are no part of a digest");
     let mut parts = [0u8; 24];
     parts[..8].copy_from_slice(&id.to_le_bytes());
     parts[8..16].copy_from_slice(&version.0.to_le_bytes());
     parts[16..].copy_from_slice(&body.to_le_bytes());
     xxh3_64(&parts)
+}
+
+/// The part of a digest that stands for a body.
+pub(super) fn body_hash(body: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(body)
+}
+
+/// The same for an entry that was kept. Deletions are no part of a digest.
+fn kept_hash(entry: &PackedEntry) -> u64 {
+    record::with_body(entry, body_hash).unwrap_or_default()
 }
 
 /// What applying something did to an owner's table.
@@ -168,7 +177,7 @@ impl Owner {
     pub(super) fn adopt(&mut self, owner: NodeKey, generation: Generation) {
         let mut new = Self { generation, ..Self::default() };
         for (version, entry) in self.renumbered() {
-            new.write(owner, version, entry.clone());
+            new.write(owner, version, entry.clone(), kept_hash(entry));
             new.complete_to = version;
         }
         *self = new;
@@ -179,11 +188,21 @@ impl Owner {
         self.before.is_none()
             && self.live as u64 == version.0
             && self.live > 0
-            && self.renumbered().fold(0u64, |sum, (v, e)| sum.wrapping_add(digest_of(owner, v, e))) == digest
+            && self
+                .renumbered()
+                .fold(0u64, |sum, (v, e)| sum.wrapping_add(digest_of(owner, v, e, kept_hash(e))))
+                == digest
     }
 
-    /// One write of this run: an entry or a deletion. The caller has checked the generation.
-    pub(super) fn write(&mut self, owner: NodeKey, version: Version, entry: PackedEntry) -> Outcome {
+    /// One write of this run: an entry, with the hash of its body, or a deletion. The caller has checked
+    /// the generation.
+    pub(super) fn write(
+        &mut self,
+        owner: NodeKey,
+        version: Version,
+        entry: PackedEntry,
+        body: u64,
+    ) -> Outcome {
         let (kind, id) = (entry.kind(), entry.id());
         if version <= self.complete_to || self.table.get(kind, id).is_some_and(|(v, _)| v >= version) {
             return Outcome { behind: self.is_behind(), ..Outcome::default() };
@@ -198,7 +217,7 @@ impl Owner {
         if entry.is_deleted() {
             self.deletions.insert(version);
         } else {
-            self.digest = self.digest.wrapping_add(digest_of(owner, version, &entry));
+            self.digest = self.digest.wrapping_add(digest_of(owner, version, &entry, body));
             self.live += 1;
         }
         self.bytes += entry.size();
@@ -212,7 +231,8 @@ impl Owner {
         if entry.is_deleted() {
             self.deletions.remove(&version);
         } else {
-            self.digest = self.digest.wrapping_sub(digest_of(owner, version, &entry));
+            let part = digest_of(owner, version, &entry, kept_hash(&entry));
+            self.digest = self.digest.wrapping_sub(part);
             self.live -= 1;
         }
         Some(version)

@@ -82,6 +82,11 @@ impl PackedCheck {
         self.0.id()
     }
 
+    /// The same as bytes, which are compared at less cost and in the same order.
+    pub fn id_bytes(&self) -> &[u8] {
+        self.0.id_bytes()
+    }
+
     /// Health as last decided.
     pub fn status(&self) -> CheckStatus {
         status_of(self.0.reader().number())

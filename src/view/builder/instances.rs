@@ -48,12 +48,15 @@ impl ViewBuilder {
         let node = self.next.nodes.get(&**name).expect("instances are added to shown nodes");
         let node = Arc::clone(&node.folded);
         let instance = Arc::new(Instance { record, node, checks, create_index: stamp, modify_index: stamp });
-        self.store_instance(name, &folded, &instance, stamp);
-        let new_tags = self.edit_service(&folded, |service| service.count_tags(&instance.record));
-        if new_tags {
+        self.store_on_node(name, &instance, stamp);
+        let listed = self.edit_service(&folded, |service| {
+            service.put(&instance, stamp);
+            let new_tags = service.count_tags(&instance.record);
+            respell(service) || new_tags
+        });
+        if listed {
             self.next.services_index = stamp;
         }
-        self.respell(&folded, stamp);
         self.next.catalog_index = stamp;
         self.log_instance(
             name,
@@ -67,16 +70,17 @@ impl ViewBuilder {
         let stamp = self.stamp();
         let folded = fold(record.name());
         let instance = Arc::new(Instance { record, modify_index: stamp, ..(**shown).clone() });
-        self.store_instance(name, &folded, &instance, stamp);
-        let other_tags = self.edit_service(&folded, |service| {
+        self.store_on_node(name, &instance, stamp);
+        let listed = self.edit_service(&folded, |service| {
+            service.put(&instance, stamp);
             // New ones first: a tag that both have is never gone in between.
-            let new = service.count_tags(&instance.record);
-            service.discount_tags(&shown.record) || new
+            let new_tags = service.count_tags(&instance.record);
+            let gone_tags = service.discount_tags(&shown.record);
+            respell(service) || new_tags || gone_tags
         });
-        if other_tags {
+        if listed {
             self.next.services_index = stamp;
         }
-        self.respell(&folded, stamp);
         self.next.catalog_index = stamp;
         // Checks show the tags of their service.
         if !instance.checks.is_empty() {
@@ -109,21 +113,19 @@ impl ViewBuilder {
             self.next.checks_index = stamp;
         }
         self.next.catalog_index = stamp;
-        let (gone_tags, empty, sequence) = self.edit_service(&folded, |service| {
+        let (listed, empty, sequence) = self.edit_service(&folded, |service| {
             service.instances.remove((name, id));
             service.index = stamp;
-            (service.discount_tags(&shown.record), service.instances.is_empty(), service.sequence)
+            let gone_tags = service.discount_tags(&shown.record);
+            (respell(service) || gone_tags, service.instances.is_empty(), service.sequence)
         });
         if empty {
             self.next.services.remove(&*folded);
             self.next.services_gone.put(folded, Mark { index: stamp, sequence });
-            self.next.services_index = stamp;
-            return;
         }
-        if gone_tags {
+        if empty || listed {
             self.next.services_index = stamp;
         }
-        self.respell(&folded, stamp);
     }
 
     /// Puts an instance where it is found by node and by service.
@@ -134,33 +136,20 @@ impl ViewBuilder {
         instance: &Arc<Instance>,
         stamp: u64,
     ) {
+        self.store_on_node(name, instance, stamp);
+        self.edit_service(folded, |service| service.put(instance, stamp));
+    }
+
+    fn store_on_node(&mut self, name: &Folded, instance: &Arc<Instance>, stamp: u64) {
         self.edit_node(name, |node| {
             node.instances.insert(Arc::clone(instance));
             node.index = stamp;
-        });
-        self.edit_service(folded, |service| {
-            service.instances.insert(Arc::clone(instance));
-            service.index = stamp;
         });
     }
 
     pub(super) fn edit_service<T>(&mut self, folded: &Folded, edit: impl FnOnce(&mut Service) -> T) -> T {
         let service = self.next.services.get_mut(folded).expect("only shown services are edited");
         edit(Arc::make_mut(service))
-    }
-
-    /// A service is listed as its first instance spells it.
-    fn respell(&mut self, folded: &Folded, stamp: u64) {
-        let respelled = self.edit_service(folded, |service| match service.instances.values().next() {
-            Some(first) if first.record.name() != service.name.as_str() => {
-                service.name = service_name(&first.record);
-                true
-            }
-            Some(_) | None => false,
-        });
-        if respelled {
-            self.next.services_index = stamp;
-        }
     }
 
     pub(super) fn log_instance(
@@ -174,6 +163,17 @@ impl ViewBuilder {
         let kind = kind(node.instance_health(instance));
         let node = node.record.name.clone();
         self.log(&node, Some(folded), kind);
+    }
+}
+
+/// A service is listed as its first instance spells it; says whether that changed.
+fn respell(service: &mut Service) -> bool {
+    match service.instances.values().next() {
+        Some(first) if first.record.name() != service.name.as_str() => {
+            service.name = service_name(&first.record);
+            true
+        }
+        Some(_) | None => false,
     }
 }
 

@@ -54,7 +54,7 @@ impl KnownChecks {
     }
 
     fn find(&self, id: &str) -> Result<usize, usize> {
-        self.list.binary_search_by(|check| check.id().cmp(id))
+        self.list.binary_search_by(|check| check.id_bytes().cmp(id.as_bytes()))
     }
 
     /// Adds a check; gives the one it replaces.
