@@ -74,7 +74,7 @@ impl Owner {
         self.digest
     }
 
-    /// Bytes of bodies and ids, this run's and the one's before.
+    /// Bytes of entries, this run's and the one's before.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.before.as_ref().map_or(0, |b| b.bytes)
     }
