@@ -26,7 +26,7 @@ use super::stats::Stats;
 use super::swim::{Output, Swim};
 use crate::model::{
     Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
-    Version,
+    PackedEntry, Version,
 };
 use crate::wire::frame::{Epoch, Liveness, SwimFrame, SwimMessage};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame};
@@ -252,13 +252,17 @@ impl Agent {
         self.catalog.entry(owner, key)
     }
 
-    /// An entry's bytes as its owner wrote them, with the run and the version.
-    pub fn entry_bytes(&self, owner: NodeKey, key: &EntryKey) -> Option<(Generation, Version, &[u8])> {
-        self.catalog.owner(owner)?.entry(key).map(|(g, v, b)| (g, v, b.as_ref()))
+    /// An entry as it is kept, to be shared and not copied, with the run and the version.
+    pub fn packed_entry(
+        &self,
+        owner: NodeKey,
+        key: &EntryKey,
+    ) -> Option<(Generation, Version, &PackedEntry)> {
+        self.catalog.packed(owner, key)
     }
 
     /// The keys of an owner's entries.
-    pub fn entry_keys(&self, owner: NodeKey) -> impl Iterator<Item = &EntryKey> + '_ {
+    pub fn entry_keys(&self, owner: NodeKey) -> impl Iterator<Item = EntryKey> + '_ {
         self.catalog.owner(owner).into_iter().flat_map(|o| o.keys())
     }
 

@@ -27,6 +27,11 @@ impl Loss {
         self.unanswered += (sample - self.unanswered) * (1.0 / f64::from(self.samples + 1)).max(GAIN);
     }
 
+    /// How many pings it takes, where one would do if none and no answer were lost.
+    pub(super) fn of_pings(self, pings: u32) -> u32 {
+        (f64::from(pings) * self.factor() * self.factor()).ceil() as u32
+    }
+
     /// How many datagrams it takes, where one would do if none were lost; 1 in ordinary weather.
     pub(super) fn factor(self) -> f64 {
         let arriving = (1.0 - self.unanswered).max(0.0).sqrt();

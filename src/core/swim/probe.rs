@@ -30,12 +30,11 @@ impl ProbeWatch {
         frame: SwimFrame,
         addr: SocketAddr,
         number: u8,
-        timeout: Duration,
+        step: Duration,
         interval: Duration,
         repeat: bool,
         now: Instant,
     ) -> Self {
-        let step = timeout / 2;
         Self {
             frame,
             addr,
@@ -139,6 +138,14 @@ impl Swim {
         }
     }
 
+    /// Time between two pings of one probe: half the timeout, less where much gets lost, but always
+    /// time for an answer.
+    fn step(&self, key: NodeKey) -> Duration {
+        let usual = self.config.probe_timeout / 2;
+        let answer = self.peers.rtt(key).map_or(usual, |rtt| (rtt * 4).max(usual / 5));
+        (usual / self.loss.of_pings(1).max(1)).max(answer.min(usual))
+    }
+
     /// Takes over what foca wants sent.
     pub(super) fn send(&mut self, header: &Header<Life>, now: Instant) {
         if header.src.key == self.life.key
@@ -171,7 +178,7 @@ impl Swim {
                 frame,
                 addr,
                 number,
-                self.config.probe_timeout,
+                self.step(frame.to),
                 self.config.probe_interval,
                 self.config.is_complete(),
                 now,
