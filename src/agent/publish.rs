@@ -5,8 +5,9 @@
 
 use super::udp::SocketStats;
 use crate::core::{Agent, Ages, Effective, Stats};
-use crate::model::{Entry, EntryKey, Instant, NodeKey};
+use crate::model::{EntryKey, Instant, NodeKey};
 use crate::view::{AgentStatus, Propagation, ViewBuilder};
+use crate::wire::record;
 use std::collections::BTreeMap;
 
 /// How the loop itself fares.
@@ -37,7 +38,7 @@ impl Publisher {
         }
         for owner in agent.owners() {
             for key in agent.entry_keys(owner) {
-                self.entry(agent, owner, key);
+                self.entry(agent, owner, &key);
             }
         }
         self.local(agent);
@@ -59,23 +60,20 @@ impl Publisher {
 
     /// A catalog entry was written or deleted.
     pub(super) fn entry(&mut self, agent: &Agent, owner: NodeKey, key: &EntryKey) {
-        let found = agent.entry(owner, key);
+        let found = agent.packed_entry(owner, key);
         match key {
             EntryKey::Node => {
-                let record =
-                    found.and_then(|(g, v, e)| if let Entry::Node(r) = e { Some((g, v, r)) } else { None });
+                let record = found.and_then(|(g, v, e)| record::unpack_node(e).map(|node| (g, v, node)));
                 self.builder.set_node(owner, record);
             }
-            EntryKey::Service(id) => {
-                let record = found
-                    .and_then(|(g, v, e)| if let Entry::Service(r) = e { Some((g, v, r)) } else { None });
-                self.builder.set_service(owner, id, record);
-            }
-            EntryKey::Check(id) => {
-                let record =
-                    found.and_then(|(g, v, e)| if let Entry::Check(r) = e { Some((g, v, r)) } else { None });
-                self.builder.set_check(owner, id, record);
-            }
+            EntryKey::Service(id) => match found.and_then(|(_, _, e)| record::unpack_service(e)) {
+                Some(service) => self.builder.put_service(owner, service),
+                None => self.builder.remove_service(owner, id),
+            },
+            EntryKey::Check(id) => match found.and_then(|(_, _, e)| record::unpack_check(e)) {
+                Some(check) => self.builder.put_check(owner, check),
+                None => self.builder.delete_check(owner, id),
+            },
             EntryKey::Unknown(..) => return,
         }
         self.dirty = true;

@@ -83,8 +83,8 @@ impl Read {
 
     /// An instance has every tag that the caller asked for.
     pub(super) fn wants_tags(&self, instance: &view::Instance) -> bool {
-        let tags = &instance.record.tags;
-        self.options.tags.iter().all(|wanted| tags.iter().any(|tag| tag.to_lowercase() == *wanted))
+        let has = |wanted: &str| instance.record.tags().any(|tag| tag.to_lowercase() == wanted);
+        self.options.tags.iter().all(|wanted| has(wanted))
     }
 
     /// Instances of a service that the caller asked for, nearest first if asked for.
@@ -161,7 +161,7 @@ pub(super) async fn services(call: &Call) -> Outcome {
             if read.wants_node(node)
                 && filter.keeps(&ServiceNode::new(node, instance, read.view.datacenter()))
             {
-                let tags = instance.record.tags.iter().map(String::as_str);
+                let tags = instance.record.tags();
                 list.entry(service.name.as_str()).or_default().extend(tags);
             }
         }
@@ -215,7 +215,7 @@ pub(super) async fn node(call: &Call) -> Outcome {
     let services: BTreeMap<&str, NodeService<'_>> = node
         .instances
         .values()
-        .map(|i| (i.record.id.as_str(), NodeService::new(i)))
+        .map(|i| (i.record.id(), NodeService::new(i)))
         .filter(|(_, shape)| filter.keeps(shape))
         .collect();
     let node = Some(Node::new(node, read.view.datacenter()));

@@ -6,7 +6,7 @@ use super::query::{check_tenancy, parse_blocking};
 use super::reply::{Failure, Outcome, Reply, json, set_header, text};
 use super::route::Call;
 use super::shapes::{AgentService, HealthCheck};
-use crate::model::{LocalCheck, LocalState, ServiceRecord};
+use crate::model::{LocalCheck, LocalState, ServiceRecord, ServiceText};
 use crate::view::Health;
 use http::StatusCode;
 use http::header::ACCEPT;
@@ -21,7 +21,7 @@ pub(super) fn services(call: &Call) -> Outcome {
         .local()
         .services
         .iter()
-        .map(|(id, record)| (id.as_str(), AgentService::new(record, view.datacenter())))
+        .map(|(id, record)| (id.as_str(), AgentService::new(ServiceText::of(record), view.datacenter())))
         .filter(|(_, shape)| filter.keeps(shape))
         .collect();
     json(&list, call.pretty())
@@ -29,7 +29,7 @@ pub(super) fn services(call: &Call) -> Outcome {
 
 /// Names a version of an instance, for callers that wait for the next one.
 fn content_hash(record: &ServiceRecord, datacenter: &str) -> Result<String, Failure> {
-    let shape = AgentService::new(record, datacenter);
+    let shape = AgentService::new(ServiceText::of(record), datacenter);
     let bytes = serde_json::to_vec(&shape)
         .map_err(|e| Failure::internal(format!("could not write the answer: {e}")))?;
     Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&bytes)))
@@ -52,7 +52,7 @@ pub(super) async fn service(call: &Call) -> Outcome {
         return Err(Failure::not_found(format!("unknown service ID: {}", call.id)));
     };
     let hash = content_hash(record, datacenter)?;
-    let mut shape = AgentService::new(record, datacenter);
+    let mut shape = AgentService::new(ServiceText::of(record), datacenter);
     shape.content_hash = Some(hash.clone());
     let mut reply = json(&shape, call.pretty())?;
     set_header(&mut reply, "x-consul-contenthash", &hash);
@@ -98,10 +98,10 @@ fn health_of<'a>(
         .map(|check| &**check)
         .filter(|c| c.definition.service_id.as_ref().is_none_or(|id| *id == record.id))
         .collect();
-    let health = Health::worst(counting.iter().map(|c| Health::of_check(&c.definition.id, c.status)));
+    let health = Health::worst(counting.iter().map(|c| Health::of_check(c.definition.id.as_str(), c.status)));
     let shape = ServiceHealth {
         aggregated_status: health.as_str(),
-        service: Some(AgentService::new(record, &call.app.info.datacenter)),
+        service: Some(AgentService::new(ServiceText::of(record), &call.app.info.datacenter)),
         checks: Some(counting.into_iter().map(|check| shape(call, local, check)).collect()),
     };
     (health, shape)

@@ -3,7 +3,8 @@
 //! Borrowed from a view and serialized directly. Field names and what is left out when empty are
 //! what clients decode; nothing here decides anything.
 
-use crate::model::{LocalCheck, MemberStatus, ServiceRecord, TaggedAddress};
+use crate::model;
+use crate::model::{LocalCheck, MemberStatus, Port, ServiceRecord, ServiceText};
 use crate::view;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -32,8 +33,8 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    fn of(record: &ServiceRecord) -> Self {
-        Self { passing: record.weights.passing, warning: record.weights.warning }
+    fn of(weights: model::Weights) -> Self {
+        Self { passing: weights.passing, warning: weights.warning }
     }
 }
 
@@ -44,8 +45,8 @@ pub(super) struct Address<'a> {
     port: u16,
 }
 
-fn addresses(tagged: &BTreeMap<String, TaggedAddress>) -> BTreeMap<&str, Address<'_>> {
-    tagged.iter().map(|(tag, a)| (tag.as_str(), Address { address: &a.address, port: a.port })).collect()
+fn addresses<'a>(tagged: Vec<(&'a str, (&'a str, Port))>) -> BTreeMap<&'a str, Address<'a>> {
+    tagged.into_iter().map(|(tag, (address, port))| (tag, Address { address, port })).collect()
 }
 
 /// A node's address under the tags that Consul gives it.
@@ -95,11 +96,11 @@ pub(super) struct NodeService<'a> {
     #[serde(rename = "ID")]
     id: &'a str,
     service: &'a str,
-    tags: &'a [String],
+    tags: Vec<&'a str>,
     address: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tagged_addresses: BTreeMap<&'a str, Address<'a>>,
-    meta: &'a BTreeMap<String, String>,
+    meta: BTreeMap<&'a str, &'a str>,
     port: u16,
     #[serde(skip_serializing_if = "str::is_empty")]
     socket_path: &'a str,
@@ -114,17 +115,17 @@ pub(super) struct NodeService<'a> {
 
 impl<'a> NodeService<'a> {
     pub(super) fn new(instance: &'a view::Instance) -> Self {
-        let record = &*instance.record;
+        let record = instance.record.read();
         Self {
-            id: record.id.as_str(),
-            service: record.name.as_str(),
-            tags: &record.tags,
-            address: &record.address,
-            tagged_addresses: addresses(&record.tagged_addresses),
-            meta: &record.meta,
+            id: record.id,
+            service: record.name,
+            tags: record.tags,
+            address: record.address,
+            tagged_addresses: addresses(record.tagged_addresses),
+            meta: record.meta.into_iter().collect(),
             port: record.port,
-            socket_path: &record.socket_path,
-            weights: Weights::of(record),
+            socket_path: record.socket_path,
+            weights: Weights::of(record.weights),
             enable_tag_override: record.enable_tag_override,
             proxy: PROXY,
             connect: Empty {},
@@ -142,8 +143,8 @@ pub(super) struct AgentService<'a> {
     #[serde(rename = "ID")]
     id: &'a str,
     service: &'a str,
-    tags: &'a [String],
-    meta: &'a BTreeMap<String, String>,
+    tags: Vec<&'a str>,
+    meta: BTreeMap<&'a str, &'a str>,
     port: u16,
     address: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -158,17 +159,17 @@ pub(super) struct AgentService<'a> {
 }
 
 impl<'a> AgentService<'a> {
-    pub(super) fn new(record: &'a ServiceRecord, datacenter: &'a str) -> Self {
+    pub(super) fn new(record: ServiceText<'a>, datacenter: &'a str) -> Self {
         Self {
-            id: record.id.as_str(),
-            service: record.name.as_str(),
-            tags: &record.tags,
-            meta: &record.meta,
+            id: record.id,
+            service: record.name,
+            tags: record.tags,
+            meta: record.meta.into_iter().collect(),
             port: record.port,
-            address: &record.address,
-            socket_path: &record.socket_path,
-            tagged_addresses: addresses(&record.tagged_addresses),
-            weights: Weights::of(record),
+            address: record.address,
+            socket_path: record.socket_path,
+            tagged_addresses: addresses(record.tagged_addresses),
+            weights: Weights::of(record.weights),
             enable_tag_override: record.enable_tag_override,
             content_hash: None,
             datacenter,
@@ -191,12 +192,12 @@ pub(super) struct ServiceNode<'a> {
     #[serde(rename = "ServiceID")]
     service_id: &'a str,
     service_name: &'a str,
-    service_tags: &'a [String],
+    service_tags: Vec<&'a str>,
     service_address: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     service_tagged_addresses: BTreeMap<&'a str, Address<'a>>,
     service_weights: Weights,
-    service_meta: &'a BTreeMap<String, String>,
+    service_meta: BTreeMap<&'a str, &'a str>,
     service_port: u16,
     service_socket_path: &'a str,
     service_enable_tag_override: bool,
@@ -209,7 +210,7 @@ pub(super) struct ServiceNode<'a> {
 
 impl<'a> ServiceNode<'a> {
     pub(super) fn new(node: &'a view::Node, instance: &'a view::Instance, datacenter: &'a str) -> Self {
-        let record = &*instance.record;
+        let record = instance.record.read();
         let ip = node.record.addr.ip();
         Self {
             id: node.record.id.to_string(),
@@ -219,15 +220,15 @@ impl<'a> ServiceNode<'a> {
             tagged_addresses: node_addresses(ip),
             node_meta: &node.record.tags,
             service_kind: "",
-            service_id: record.id.as_str(),
-            service_name: record.name.as_str(),
-            service_tags: &record.tags,
-            service_address: &record.address,
-            service_tagged_addresses: addresses(&record.tagged_addresses),
-            service_weights: Weights::of(record),
-            service_meta: &record.meta,
+            service_id: record.id,
+            service_name: record.name,
+            service_tags: record.tags,
+            service_address: record.address,
+            service_tagged_addresses: addresses(record.tagged_addresses),
+            service_weights: Weights::of(record.weights),
+            service_meta: record.meta.into_iter().collect(),
             service_port: record.port,
-            service_socket_path: &record.socket_path,
+            service_socket_path: record.socket_path,
             service_enable_tag_override: record.enable_tag_override,
             service_proxy: PROXY,
             service_connect: Empty {},
@@ -251,7 +252,7 @@ pub(super) struct HealthCheck<'a> {
     #[serde(rename = "ServiceID")]
     service_id: &'a str,
     service_name: &'a str,
-    service_tags: &'a [String],
+    service_tags: Vec<&'a str>,
     r#type: &'a str,
     interval: &'a str,
     timeout: &'a str,
@@ -268,20 +269,20 @@ impl<'a> HealthCheck<'a> {
         instance: Option<&'a view::Instance>,
         check: &'a view::Check,
     ) -> Self {
-        let record = &*check.record;
+        let record = check.record.read();
         Self {
             node: node.record.name.as_str(),
-            check_id: record.id.as_str(),
-            name: &record.name,
+            check_id: record.id,
+            name: record.name,
             status: record.status.as_str(),
-            notes: &record.notes,
-            output: &record.output,
-            service_id: record.service_id.as_ref().map_or("", |id| id.as_str()),
-            service_name: instance.map_or("", |i| i.record.name.as_str()),
-            service_tags: instance.map_or(&[], |i| &i.record.tags),
-            r#type: &record.kind,
-            interval: &record.interval,
-            timeout: &record.timeout,
+            notes: record.notes,
+            output: record.output,
+            service_id: record.service_id.unwrap_or(""),
+            service_name: instance.map_or("", |i| i.record.name()),
+            service_tags: instance.map_or_else(Vec::new, |i| i.record.tags().collect()),
+            r#type: record.kind,
+            interval: record.interval,
+            timeout: record.timeout,
             exposed_port: 0,
             definition: Empty {},
             create_index: check.create_index,
@@ -301,7 +302,7 @@ impl<'a> HealthCheck<'a> {
             output: &check.output,
             service_id: definition.service_id.as_ref().map_or("", |id| id.as_str()),
             service_name: service.map_or("", |s| s.name.as_str()),
-            service_tags: service.map_or(&[], |s| &s.tags),
+            service_tags: service.map_or_else(Vec::new, |s| s.tags.iter().map(String::as_str).collect()),
             r#type: definition.kind.as_str(),
             interval: &definition.interval,
             timeout: &definition.timeout,

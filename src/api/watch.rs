@@ -186,8 +186,8 @@ fn instance_object(
     instance: &Instance,
     state: Option<(Health, Vec<Value>)>,
 ) -> Value {
-    let record = &instance.record;
-    let address = if record.address.is_empty() { node_address } else { Some(record.address.as_str()) };
+    let record = instance.record.read();
+    let address = if record.address.is_empty() { node_address } else { Some(record.address) };
     let (health, checks) =
         state.map_or((None, None), |(health, checks)| (Some(health.as_str()), Some(checks)));
     object!({
@@ -241,14 +241,14 @@ fn change_event(view: &View, change: &Change, of_service: bool) -> Event {
 }
 
 fn check_object(check: &crate::view::Check) -> Value {
-    let record = &check.record;
+    let record = check.record.read();
     object!({
-        "id": record.id.as_str(),
+        "id": record.id,
         "name": record.name,
         "status": record.status.as_str(),
         "output": record.output,
         "notes": record.notes,
         "type": record.kind,
-        "service_id": record.service_id.as_ref().map(|id| id.as_str()),
+        "service_id": record.service_id,
     })
 }

@@ -10,6 +10,7 @@ mod ids;
 mod local;
 mod member;
 mod node;
+mod packed;
 mod probe;
 mod service;
 mod time;
@@ -23,6 +24,7 @@ pub use ids::{CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeN
 pub use local::{LocalCheck, LocalCommand, LocalError, LocalState};
 pub use member::{Incarnation, Member, MemberStatus};
 pub use node::NodeRecord;
+pub use packed::{CheckText, PackedCheck, PackedEntry, PackedService, ServiceText};
 pub use probe::{HttpProbe, Probe, ProbeTarget, ProbeTls};
 pub use service::{Port, ServiceDefinition, ServiceRecord, TaggedAddress, Weights};
 pub use time::Instant;

@@ -93,7 +93,7 @@ impl Program {
         self.agent()?.entry(owner, key)
     }
 
-    pub(crate) fn entry_keys(&self, owner: NodeKey) -> impl Iterator<Item = &EntryKey> + '_ {
+    pub(crate) fn entry_keys(&self, owner: NodeKey) -> impl Iterator<Item = EntryKey> + '_ {
         self.agent().into_iter().flat_map(move |agent| agent.entry_keys(owner))
     }
 

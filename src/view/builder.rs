@@ -1,73 +1,26 @@
 //! Makes views: takes entries one by one in any order and keeps tables and indexes right.
 //!
-//! Owns the raw records of every owner, shown or not, and the rules for what a change makes rise.
-//! Each call costs in proportion to what it changes; [`ViewBuilder::publish`] costs the same
-//! however large the tables are.
+//! Owns the records that are not shown, and the rules for what a change makes rise. Each call costs
+//! in proportion to what it changes, times the logarithm of what there is;
+//! [`ViewBuilder::publish`] costs the same however large the tables are.
 
 mod checks;
 mod instances;
+mod known;
 mod nodes;
 
 use super::log::{Change, ChangeKind};
-use super::table::{Folded, MemberView, Node, fold};
+use super::table::{Folded, Node, fold};
 use super::{AgentStatus, View, ViewReader};
 use crate::model::{
-    CheckId, CheckRecord, Generation, InstanceId, LocalState, Member, MemberStatus, NodeKey, NodeName,
-    NodeRecord, ServiceRecord, Version,
+    CheckId, CheckRecord, Generation, InstanceId, LocalState, Member, NodeKey, NodeName, NodeRecord,
+    PackedCheck, PackedService, ServiceRecord, Version,
 };
 use arc_swap::ArcSwap;
-use std::collections::{BTreeMap, BTreeSet};
+use known::Owner;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// Everything known of one owner, shown or not.
-#[derive(Debug, Default)]
-struct Owner {
-    member: Option<Member>,
-    node: Option<(Generation, Arc<NodeRecord>)>,
-    /// Its name in lower case, once a record told it; a key stands for one name only.
-    name: Option<Folded>,
-    services: BTreeMap<InstanceId, Arc<ServiceRecord>>,
-    checks: BTreeMap<CheckId, Arc<CheckRecord>>,
-    checks_of_service: BTreeMap<InstanceId, BTreeSet<CheckId>>,
-}
-
-impl Owner {
-    fn is_empty(&self) -> bool {
-        self.member.is_none() && self.node.is_none() && self.services.is_empty() && self.checks.is_empty()
-    }
-
-    /// How it stands in the list of members; nothing without a name.
-    fn as_member(&self) -> Option<MemberView> {
-        let mut member = self.member.clone()?;
-        let (generation, record) = self.node.as_ref()?;
-        // A farewell counts at once, unless it is that of an earlier run.
-        if record.left && *generation >= member.generation {
-            member.status = MemberStatus::Left;
-        }
-        Some(MemberView { member, record: Arc::clone(record) })
-    }
-
-    /// Records of the checks of one instance.
-    fn checks_of<'a>(&'a self, id: &'a InstanceId) -> impl Iterator<Item = &'a Arc<CheckRecord>> {
-        self.checks_of_service.get(id).into_iter().flatten().filter_map(|check| self.checks.get(check))
-    }
-
-    fn file_check(&mut self, record: &CheckRecord) {
-        if let Some(service) = &record.service_id {
-            self.checks_of_service.entry(service.clone()).or_default().insert(record.id.clone());
-        }
-    }
-
-    fn unfile_check(&mut self, record: &CheckRecord) {
-        let Some(service) = &record.service_id else { return };
-        let Some(ids) = self.checks_of_service.get_mut(service) else { return };
-        ids.remove(&record.id);
-        if ids.is_empty() {
-            self.checks_of_service.remove(service);
-        }
-    }
-}
 
 /// Owned by the agent's loop. Nothing is visible to readers before [`ViewBuilder::publish`].
 #[derive(Debug)]
@@ -147,19 +100,34 @@ impl ViewBuilder {
         id: &InstanceId,
         record: Option<(Generation, Version, ServiceRecord)>,
     ) {
-        let entry = self.owners.entry(owner).or_default();
         match record {
-            Some((_, _, record)) => {
-                if entry.services.get(id).is_some_and(|known| **known == record) {
-                    return;
-                }
-                entry.services.insert(id.clone(), Arc::new(record));
-            }
+            Some((_, _, record)) => self.put_service(owner, PackedService::new(&record)),
+            None => self.remove_service(owner, id),
+        }
+    }
+
+    /// A service instance, as somebody else keeps it too.
+    pub fn put_service(&mut self, owner: NodeKey, record: PackedService) {
+        match self.shown_name(owner) {
+            Some(name) => self.refresh_instance(owner, &name, record),
             None => {
-                entry.services.remove(id);
+                let id = InstanceId::new(record.id()).expect("it was packed from a record");
+                self.owners.entry(owner).or_default().services.insert(id, record);
             }
         }
-        self.refresh_instance(owner, id);
+    }
+
+    /// A service instance was deleted.
+    pub fn remove_service(&mut self, owner: NodeKey, id: &InstanceId) {
+        if let Some(name) = self.shown_name(owner) {
+            let shown = self.next.nodes.get(&*name).and_then(|node| node.instances.get(id.as_str())).cloned();
+            if let Some(shown) = shown {
+                self.remove_instance(owner, &name, &shown);
+            }
+        }
+        if let Some(known) = self.owners.get_mut(&owner) {
+            known.services.remove(id);
+        }
         self.forget_if_empty(owner);
     }
 
@@ -170,29 +138,43 @@ impl ViewBuilder {
         id: &CheckId,
         record: Option<(Generation, Version, CheckRecord)>,
     ) {
-        let entry = self.owners.entry(owner).or_default();
-        let known = entry.checks.remove(id);
-        if let Some(known) = &known {
-            entry.unfile_check(known);
+        match record {
+            Some((_, _, record)) => self.put_check(owner, PackedCheck::new(&record)),
+            None => self.delete_check(owner, id),
         }
-        let record = record.map(|(_, _, record)| Arc::new(record));
-        if let Some(record) = &record {
-            entry.file_check(record);
-            entry.checks.insert(id.clone(), Arc::clone(record));
-        }
+    }
+
+    /// A check, as somebody else keeps it too. One whose instance is not there yet is shown with it.
+    pub fn put_check(&mut self, owner: NodeKey, record: PackedCheck) {
+        let known = self.owners.entry(owner).or_default().checks.insert(record.clone());
         let name = self.shown_name(owner);
-        if let Some(name) = name {
-            let moved = |known: &Arc<CheckRecord>| {
-                record.as_ref().is_none_or(|record| record.service_id != known.service_id)
-            };
-            if let Some(known) = known.filter(moved) {
-                self.remove_check(&name, &known);
-            }
-            if let Some(record) = record {
-                self.put_check(&name, record);
-            }
+        if let Some(known) = known.filter(|known| known.service_id() != record.service_id()) {
+            self.hide_check(owner, name.as_ref(), &known);
+        }
+        let shown = name.is_some_and(|name| self.show_check(&name, record.clone()));
+        if !shown && let Some(owner) = self.owners.get_mut(&owner) {
+            owner.checks.wait(&record);
+        }
+    }
+
+    /// A check was deleted.
+    pub fn delete_check(&mut self, owner: NodeKey, id: &CheckId) {
+        let known = self.owners.get_mut(&owner).and_then(|known| known.checks.remove(id.as_str()));
+        if let Some(known) = known {
+            let name = self.shown_name(owner);
+            self.hide_check(owner, name.as_ref(), &known);
         }
         self.forget_if_empty(owner);
+    }
+
+    /// Takes a check away from where it is shown, or from those that wait.
+    fn hide_check(&mut self, owner: NodeKey, name: Option<&Folded>, record: &PackedCheck) {
+        if let Some(known) = self.owners.get_mut(&owner) {
+            known.checks.unwait(record);
+        }
+        if let Some(name) = name {
+            self.remove_check(name, record);
+        }
     }
 
     /// Registrations of this host, with output and TTL state.

@@ -28,7 +28,7 @@ pub enum ChangeKind {
     /// A check appeared, or its status or description changed.
     CheckChanged {
         /// The check as it is now.
-        check: Arc<Check>,
+        check: Check,
         /// Its status before; `None` when it is new.
         previous: Option<CheckStatus>,
         /// Health of the instance it belongs to, or of its node.
@@ -37,7 +37,7 @@ pub enum ChangeKind {
     /// A check is gone (not told when its instance went with it).
     CheckRemoved {
         /// The check as it was.
-        check: Arc<Check>,
+        check: Check,
         /// Health of the instance it belonged to, or of its node.
         health: Health,
     },

@@ -24,17 +24,21 @@
 
 mod builder;
 mod gone;
+mod keyed;
 mod log;
 mod reader;
+mod sorted;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use builder::ViewBuilder;
+pub use keyed::{ById, ByPlace, Checks, IdSet, PlaceSet};
 pub use log::{CHANGES_MAX, Change, ChangeKind, ChangeLog};
 pub use reader::{Closed, ViewReader, ViewWaiter};
+pub use sorted::{Order, Sorted, Values};
 pub use table::{
-    Check, Checks, Folded, Health, Instance, MemberView, NODE_MAINTENANCE, Node, SERF_HEALTH,
+    Check, Folded, Health, Instance, MemberView, NODE_MAINTENANCE, Node, SERF_HEALTH,
     SERVICE_MAINTENANCE_PREFIX, Service, fold,
 };
 
@@ -235,8 +239,8 @@ impl View {
     /// Instances of a service with their nodes, by node and id.
     pub fn instances_of(&self, name: &str) -> impl Iterator<Item = (&Arc<Node>, &Arc<Instance>)> {
         self.service(name).into_iter().flat_map(|service| {
-            service.instances.iter().map(|((node, _), instance)| {
-                let node = self.nodes.get(node).expect("an instance is shown only with its node");
+            service.instances.values().map(|instance| {
+                let node = self.nodes.get(&**instance.node).expect("an instance is shown only with its node");
                 (node, instance)
             })
         })

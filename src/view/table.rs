@@ -3,9 +3,10 @@
 //! Plain values that share structure with the views before and after them. Owns the rules for
 //! summing up health; changes nothing ([`super::ViewBuilder`] does).
 
+use super::keyed::{Checks, IdSet, PlaceSet};
 use crate::model::{
-    CheckId, CheckRecord, CheckStatus, InstanceId, Member, MemberStatus, NodeKey, NodeRecord, ServiceName,
-    ServiceRecord,
+    CheckId, CheckRecord, CheckStatus, Member, MemberStatus, NodeKey, NodeRecord, PackedCheck, PackedService,
+    ServiceName,
 };
 use imbl::OrdMap;
 use std::fmt;
@@ -51,8 +52,7 @@ impl Health {
     }
 
     /// What one check contributes, from its id and status.
-    pub fn of_check(id: &CheckId, status: CheckStatus) -> Self {
-        let id = id.as_str();
+    pub fn of_check(id: &str, status: CheckStatus) -> Self {
         if id == NODE_MAINTENANCE || id.starts_with(SERVICE_MAINTENANCE_PREFIX) {
             return Self::Maintenance;
         }
@@ -99,7 +99,7 @@ impl MemberView {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// The check.
-    pub record: Arc<CheckRecord>,
+    pub record: PackedCheck,
     /// Index of the change that made it visible.
     pub create_index: u64,
     /// Index of its last visible change.
@@ -109,11 +109,11 @@ pub struct Check {
 impl Check {
     /// What it contributes to the health of what it belongs to.
     pub fn health(&self) -> Health {
-        Health::of_check(&self.record.id, self.record.status)
+        Health::of_check(self.record.id(), self.record.status())
     }
 
     /// The check that says whether a node's agent is alive, as membership has it.
-    pub(super) fn serf(status: MemberStatus, create_index: u64, modify_index: u64) -> Arc<Self> {
+    pub(super) fn serf(status: MemberStatus, create_index: u64, modify_index: u64) -> Self {
         let (status, output) = if status.is_live() {
             (CheckStatus::Passing, "Agent alive and reachable")
         } else {
@@ -131,18 +131,18 @@ impl Check {
             timeout: String::new(),
             extensions: crate::model::Extensions::new(),
         };
-        Arc::new(Self { record: Arc::new(record), create_index, modify_index })
+        Self { record: PackedCheck::new(&record), create_index, modify_index }
     }
 }
-
-/// Checks by id.
-pub type Checks = OrdMap<CheckId, Arc<Check>>;
 
 /// One service instance with its own checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     /// The instance.
-    pub record: Arc<ServiceRecord>,
+    pub record: PackedService,
+    /// The name of its node, in lower case. In a box of its own, shared by all instances of the node,
+    /// since it takes half as much here.
+    pub node: Arc<Folded>,
     /// Its own checks; those of its node count as well and are in [`Node::checks`].
     pub checks: Checks,
     /// Index of the change that made it visible.
@@ -159,11 +159,13 @@ pub struct Node {
     /// What it says of itself.
     pub record: Arc<NodeRecord>,
     /// The check made from membership; not in `checks`.
-    pub serf: Arc<Check>,
+    pub serf: Check,
     /// The other checks that belong to no instance.
-    pub checks: Checks,
+    pub checks: IdSet<Check>,
     /// Its instances.
-    pub instances: OrdMap<InstanceId, Arc<Instance>>,
+    pub instances: IdSet<Arc<Instance>>,
+    /// Its name in lower case, for its instances.
+    pub(super) folded: Arc<Folded>,
     /// Index of the change that made it visible.
     pub create_index: u64,
     /// Index of the last visible change of its record.
@@ -174,7 +176,7 @@ pub struct Node {
 
 impl Node {
     /// Checks that belong to no instance, membership's first.
-    pub fn node_checks(&self) -> impl Iterator<Item = &Arc<Check>> {
+    pub fn node_checks(&self) -> impl Iterator<Item = &Check> {
         std::iter::once(&self.serf).chain(self.checks.values())
     }
 
@@ -195,7 +197,7 @@ pub struct Service {
     /// The name as the first instance spells it.
     pub name: ServiceName,
     /// Instances by node (lower case) and id.
-    pub instances: OrdMap<(Folded, InstanceId), Arc<Instance>>,
+    pub instances: PlaceSet,
     /// How many instances carry each tag.
     pub tags: OrdMap<String, usize>,
     /// Index of the last visible change of its instances, their checks or their nodes.
@@ -206,24 +208,33 @@ pub struct Service {
 
 impl Service {
     pub(super) fn new(name: ServiceName, sequence: u64) -> Self {
-        Self { name, instances: OrdMap::new(), tags: OrdMap::new(), index: 0, sequence }
+        Self { name, instances: PlaceSet::new(), tags: OrdMap::new(), index: 0, sequence }
+    }
+
+    pub(super) fn put(&mut self, instance: &Arc<Instance>, stamp: u64) {
+        self.instances.insert(Arc::clone(instance));
+        self.index = stamp;
     }
 
     /// Counts the tags of `record` in; says whether a tag is new.
-    pub(super) fn count_tags(&mut self, record: &ServiceRecord) -> bool {
+    pub(super) fn count_tags(&mut self, record: &PackedService) -> bool {
         let mut new = false;
-        for tag in &record.tags {
-            let count = self.tags.entry(tag.clone()).or_insert(0);
-            *count += 1;
-            new |= *count == 1;
+        for tag in record.tags() {
+            match self.tags.get_mut(tag) {
+                Some(count) => *count += 1,
+                None => {
+                    self.tags.insert(tag.to_owned(), 1);
+                    new = true;
+                }
+            }
         }
         new
     }
 
     /// Counts the tags of `record` out; says whether a tag is gone.
-    pub(super) fn discount_tags(&mut self, record: &ServiceRecord) -> bool {
+    pub(super) fn discount_tags(&mut self, record: &PackedService) -> bool {
         let mut gone = false;
-        for tag in &record.tags {
+        for tag in record.tags() {
             let Some(count) = self.tags.get_mut(tag) else { continue };
             *count -= 1;
             if *count == 0 {
@@ -241,11 +252,10 @@ mod tests {
 
     #[test]
     fn maintenance_outweighs_critical_outweighs_warning() {
-        let id = |s: &str| CheckId::new(s).expect("valid");
-        let maintenance = Health::of_check(&id("_service_maintenance:x"), CheckStatus::Critical);
+        let maintenance = Health::of_check("_service_maintenance:x", CheckStatus::Critical);
         assert_eq!(maintenance, Health::Maintenance);
-        assert_eq!(Health::of_check(&id(NODE_MAINTENANCE), CheckStatus::Critical), Health::Maintenance);
-        let critical = Health::of_check(&id("c"), CheckStatus::Critical);
+        assert_eq!(Health::of_check(NODE_MAINTENANCE, CheckStatus::Critical), Health::Maintenance);
+        let critical = Health::of_check("c", CheckStatus::Critical);
         assert_eq!(Health::worst([Health::Passing, critical, Health::Warning]), Health::Critical);
         assert_eq!(Health::worst([critical, maintenance]), Health::Maintenance);
         assert_eq!(Health::worst([]), Health::Passing);

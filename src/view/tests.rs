@@ -122,7 +122,7 @@ impl World {
 }
 
 fn ids(view: &View, service: &str) -> Vec<String> {
-    view.instances_of(service).map(|(n, i)| format!("{}/{}", n.record.name, i.record.id)).collect()
+    view.instances_of(service).map(|(n, i)| format!("{}/{}", n.record.name, i.record.id())).collect()
 }
 
 fn health(view: &View, service: &str) -> Vec<Health> {
@@ -255,7 +255,7 @@ fn only_the_last_output_changing_raises_nothing() {
     assert_eq!(view.status().root_digest, 7);
     let (_, instance) = view.instances_of("web").next().expect("shown");
     let check = instance.checks.values().next().expect("shown");
-    assert_eq!(check.record.output, "two");
+    assert_eq!(check.record.read().output, "two");
     assert_eq!(view.log().last(), before.log().last());
 }
 
@@ -375,20 +375,22 @@ fn plain_answers(nodes: &BTreeMap<usize, PlainNode>) -> Answers {
             add("checks".to_owned(), line.clone());
             add(format!("node {folded}"), line.clone());
         }
-        let node_health: Vec<Health> =
-            std::iter::once(Health::of_check(&CheckId::new(SERF_HEALTH).expect("valid"), serf))
-                .chain(
-                    node.checks
-                        .values()
-                        .filter(|c| c.service_id.is_none())
-                        .map(|c| Health::of_check(&c.id, c.status)),
-                )
-                .collect();
+        let node_health: Vec<Health> = std::iter::once(Health::of_check(SERF_HEALTH, serf))
+            .chain(
+                node.checks
+                    .values()
+                    .filter(|c| c.service_id.is_none())
+                    .map(|c| Health::of_check(c.id.as_str(), c.status)),
+            )
+            .collect();
         for service in node.services.values() {
             let own: Vec<&CheckRecord> =
                 node.checks.values().filter(|c| c.service_id.as_ref() == Some(&service.id)).collect();
             let health = Health::worst(
-                node_health.iter().copied().chain(own.iter().map(|c| Health::of_check(&c.id, c.status))),
+                node_health
+                    .iter()
+                    .copied()
+                    .chain(own.iter().map(|c| Health::of_check(c.id.as_str(), c.status))),
             );
             let on_node: Vec<String> = node
                 .checks
@@ -438,8 +440,8 @@ fn shown_instances(view: &View) -> BTreeMap<String, String> {
     view.nodes()
         .flat_map(|n| {
             n.instances.values().map(|i| {
-                let at = format!("{}/{}", n.record.name, i.record.id);
-                (at, format!("{} {:?} {}", i.record.name, i.record.tags, n.instance_health(i)))
+                let at = format!("{}/{}", n.record.name, i.record.id());
+                (at, format!("{} {:?} {}", i.record.name(), i.record.read().tags, n.instance_health(i)))
             })
         })
         .collect()
@@ -448,18 +450,18 @@ fn shown_instances(view: &View) -> BTreeMap<String, String> {
 /// Follows the log as a watcher does.
 fn replay(shown: &mut BTreeMap<String, String>, change: &Change) {
     let put = |shown: &mut BTreeMap<String, String>, i: &Instance, health: Health| {
-        let at = format!("{}/{}", change.node, i.record.id);
-        shown.insert(at, format!("{} {:?} {health}", i.record.name, i.record.tags));
+        let at = format!("{}/{}", change.node, i.record.id());
+        shown.insert(at, format!("{} {:?} {health}", i.record.name(), i.record.read().tags));
     };
     match &change.kind {
         ChangeKind::InstanceAdded(i, health) | ChangeKind::InstanceChanged(i, health) => {
             put(shown, i, *health)
         }
         ChangeKind::InstanceRemoved(i) => {
-            shown.remove(&format!("{}/{}", change.node, i.record.id));
+            shown.remove(&format!("{}/{}", change.node, i.record.id()));
         }
         ChangeKind::CheckChanged { check, health, .. } | ChangeKind::CheckRemoved { check, health } => {
-            if let Some(id) = &check.record.service_id
+            if let Some(id) = check.record.service_id()
                 && let Some(line) = shown.get_mut(&format!("{}/{id}", change.node))
             {
                 let (rest, _) = line.rsplit_once(' ').expect("the line ends with the health");
@@ -560,7 +562,7 @@ proptest! {
                         prop_assert_eq!(view.instances_of(name).count(), lines);
                         for ((node, instance), line) in view.instances_of(name).zip(after[&format!("service {name}")].lines()) {
                             let text = format!("{} {:?} {} {} {:?} {} ", node.record.name, node.record.tags,
-                                instance.record.id, instance.record.name, instance.record.tags, node.instance_health(instance));
+                                instance.record.id(), instance.record.name(), instance.record.read().tags, node.instance_health(instance));
                             prop_assert!(line.starts_with(&text), "{} is not {}", line, text);
                         }
                     }

@@ -1,14 +1,15 @@
 //! Catalog records as bytes: the bodies that owners write and everybody else relays unread.
 //!
 //! Every body ends in a map of extensions by field number, so that a newer version adds fields
-//! without an older one losing them; and a relay passes on the owner's bytes, never its own
-//! re-encoding.
+//! without an older one losing them; and a relay passes on the owner's bytes. It may keep a record
+//! packed and write it anew only where that was seen to give the very same bytes.
 
 use super::codec::{self, Malformed};
 use crate::model::{
     CheckId, CheckRecord, CheckStatus, Entry, EntryKey, Extensions, InstanceId, NodeId, NodeName, NodeRecord,
-    ServiceName, ServiceRecord, TaggedAddress, Weights,
+    PackedCheck, PackedEntry, PackedService, Port, ServiceName, ServiceRecord, TaggedAddress, Weights,
 };
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -50,6 +51,83 @@ struct CheckBody {
     interval: String,
     timeout: String,
     extensions: Extensions,
+}
+
+/// [`ServiceBody`] of borrowed parts: pairs and tuples encode as maps and structs do.
+#[derive(Serialize)]
+struct ServiceBodyOf<'a> {
+    name: &'a str,
+    tags: Vec<&'a str>,
+    address: &'a str,
+    tagged_addresses: Vec<(&'a str, (&'a str, Port))>,
+    port: u16,
+    socket_path: &'a str,
+    meta: Vec<(&'a str, &'a str)>,
+    weights: Weights,
+    enable_tag_override: bool,
+    extensions: Extensions,
+}
+
+/// [`CheckBody`] of borrowed parts.
+#[derive(Serialize)]
+struct CheckBodyOf<'a> {
+    name: &'a str,
+    service_id: Option<&'a str>,
+    status: u8,
+    notes: &'a str,
+    output: &'a str,
+    kind: &'a str,
+    interval: &'a str,
+    timeout: &'a str,
+    extensions: Extensions,
+}
+
+const fn status_byte(status: CheckStatus) -> u8 {
+    match status {
+        CheckStatus::Passing => 0,
+        CheckStatus::Warning => 1,
+        CheckStatus::Critical => 2,
+    }
+}
+
+/// Most bodies fit; a list that grows as it is written is copied again and again.
+const USUAL_BODY_BYTES: usize = 256;
+
+fn encode_at_once<T: Serialize>(body: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL_BODY_BYTES);
+    codec::encode_into(body, &mut out);
+    out
+}
+
+fn service_bytes(service: &PackedService) -> Vec<u8> {
+    let s = service.read();
+    encode_at_once(&ServiceBodyOf {
+        name: s.name,
+        tags: s.tags,
+        address: s.address,
+        tagged_addresses: s.tagged_addresses,
+        port: s.port,
+        socket_path: s.socket_path,
+        meta: s.meta,
+        weights: s.weights,
+        enable_tag_override: s.enable_tag_override,
+        extensions: s.extensions,
+    })
+}
+
+fn check_bytes(check: &PackedCheck) -> Vec<u8> {
+    let c = check.read();
+    encode_at_once(&CheckBodyOf {
+        name: c.name,
+        service_id: c.service_id,
+        status: status_byte(c.status),
+        notes: c.notes,
+        output: c.output,
+        kind: c.kind,
+        interval: c.interval,
+        timeout: c.timeout,
+        extensions: c.extensions,
+    })
 }
 
 /// The kind byte and the id under which `key` travels.
@@ -104,11 +182,7 @@ pub fn encode(entry: &Entry) -> Vec<u8> {
         Entry::Check(c) => codec::encode(&CheckBody {
             name: c.name.clone(),
             service_id: c.service_id.clone(),
-            status: match c.status {
-                CheckStatus::Passing => 0,
-                CheckStatus::Warning => 1,
-                CheckStatus::Critical => 2,
-            },
+            status: status_byte(c.status),
             notes: c.notes.clone(),
             output: c.output.clone(),
             kind: c.kind.clone(),
@@ -172,4 +246,82 @@ pub fn decode(key: &EntryKey, body: &[u8]) -> Result<Entry, Malformed> {
         }
         EntryKey::Unknown(..) => Err(Malformed),
     }
+}
+
+/// The entry that `body` is, as it is kept. Fails where [`decode`] fails, but for unknown kinds,
+/// whose bodies are kept unread.
+///
+/// Of instances and checks, of which there are many, what is kept is read and not the bytes, unless
+/// the bytes say more than this version would write: then they are what has to be passed on.
+pub fn pack(key: &EntryKey, body: &[u8]) -> Result<PackedEntry, Malformed> {
+    let (kind, id) = key_parts(key);
+    let raw = || PackedEntry::raw(kind, id, body);
+    if matches!(key, EntryKey::Unknown(..)) {
+        return Ok(raw());
+    }
+    Ok(match decode(key, body)? {
+        Entry::Node(_) => raw(),
+        Entry::Service(record) => {
+            let packed = PackedService::new(&record);
+            if service_bytes(&packed) == body { packed.into() } else { raw() }
+        }
+        Entry::Check(record) => {
+            let packed = PackedCheck::new(&record);
+            if check_bytes(&packed) == body { packed.into() } else { raw() }
+        }
+    })
+}
+
+/// What was packed, readable. Fails for deletions and entries of unknown kinds.
+pub fn unpack(entry: &PackedEntry) -> Result<Entry, Malformed> {
+    if let Some(service) = entry.as_service() {
+        return Ok(Entry::Service(service.unpack()));
+    }
+    if let Some(check) = entry.as_check() {
+        return Ok(Entry::Check(check.unpack()));
+    }
+    decode(&entry.key(), entry.raw_body().ok_or(Malformed)?)
+}
+
+/// A node's own record, if the entry is one.
+pub fn unpack_node(entry: &PackedEntry) -> Option<NodeRecord> {
+    if entry.kind() != key_parts(&EntryKey::Node).0 {
+        return None;
+    }
+    match decode(&EntryKey::Node, entry.raw_body()?) {
+        Ok(Entry::Node(node)) => Some(node),
+        Ok(Entry::Service(_) | Entry::Check(_)) | Err(Malformed) => None,
+    }
+}
+
+/// An instance that was packed, whichever way it is kept.
+pub fn unpack_service(entry: &PackedEntry) -> Option<PackedService> {
+    entry.as_service().or_else(|| match decode(&entry.key(), entry.raw_body()?) {
+        Ok(Entry::Service(record)) => Some(PackedService::new(&record)),
+        Ok(Entry::Node(_) | Entry::Check(_)) | Err(Malformed) => None,
+    })
+}
+
+/// A check that was packed, whichever way it is kept.
+pub fn unpack_check(entry: &PackedEntry) -> Option<PackedCheck> {
+    entry.as_check().or_else(|| match decode(&entry.key(), entry.raw_body()?) {
+        Ok(Entry::Check(record)) => Some(PackedCheck::new(&record)),
+        Ok(Entry::Node(_) | Entry::Service(_)) | Err(Malformed) => None,
+    })
+}
+
+/// Looks at the body as the owner wrote it; `None` for a deletion.
+pub fn with_body<R>(entry: &PackedEntry, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    if let Some(service) = entry.as_service() {
+        return Some(look(&service_bytes(&service)));
+    }
+    if let Some(check) = entry.as_check() {
+        return Some(look(&check_bytes(&check)));
+    }
+    entry.raw_body().map(look)
+}
+
+/// The body as the owner wrote it; `None` for a deletion.
+pub fn body(entry: &PackedEntry) -> Option<Bytes> {
+    with_body(entry, Bytes::copy_from_slice)
 }

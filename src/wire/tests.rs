@@ -347,3 +347,75 @@ fn an_entry_of_an_unknown_kind_keeps_its_key() {
     assert!(record::key_from_parts(1, "").is_err());
     assert!(record::key_from_parts(0, "x").is_err());
 }
+
+fn bodies() -> impl Strategy<Value = (EntryKey, Vec<u8>)> {
+    let texts = || prop::collection::btree_map("[a-c]{0,3}", "[a-z]{0,8}", 0..3);
+    (texts(), "[a-c]{1,4}", any::<u16>(), 0..3usize, any::<bool>()).prop_map(
+        |(meta, id, port, tags, extended)| {
+            let id = InstanceId::new(id).expect("printable");
+            let more = [(900, vec![1, 2])].into_iter().filter(|_| extended).collect();
+            let record = ServiceRecord {
+                name: ServiceName::new(format!("{id}-{tags}")).expect("printable"),
+                tags: meta.keys().take(tags).cloned().collect(),
+                address: String::new(),
+                tagged_addresses: Default::default(),
+                port,
+                socket_path: String::new(),
+                meta,
+                weights: Weights::default(),
+                enable_tag_override: extended,
+                extensions: more,
+                id,
+            };
+            (EntryKey::Service(record.id.clone()), record::encode(&Entry::Service(record)))
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_was_packed_has_the_very_bytes_that_its_owner_wrote(
+        (key, mut body) in bodies(),
+        more in prop::collection::vec(any::<u8>(), 0..3),
+        flip in any::<prop::sample::Index>(),
+        flipped in any::<bool>(),
+    ) {
+        // A newer version may append fields, and strangers may write the same otherwise.
+        body.extend(&more);
+        if flipped {
+            let at = flip.index(body.len());
+            body[at] ^= 1;
+        }
+        let Ok(packed) = record::pack(&key, &body) else { return Ok(()) };
+        prop_assert_eq!(record::body(&packed), Some(Bytes::from(body.clone())));
+        prop_assert_eq!(packed.key(), key.clone());
+        prop_assert_eq!(record::unpack(&packed), record::decode(&key, &body));
+        let Ok(Entry::Service(service)) = record::decode(&key, &body) else { panic!("it was packed") };
+        prop_assert_eq!(record::unpack_service(&packed).map(|s| s.unpack()), Some(service));
+    }
+}
+
+#[test]
+fn a_body_that_says_more_than_this_version_writes_is_kept_as_it_is() {
+    let check = CheckRecord {
+        id: CheckId::new("c").expect("valid"),
+        name: "c".to_owned(),
+        service_id: None,
+        status: CheckStatus::Critical,
+        notes: String::new(),
+        output: String::new(),
+        kind: String::new(),
+        interval: String::new(),
+        timeout: String::new(),
+        extensions: Extensions::new(),
+    };
+    let key = EntryKey::Check(check.id.clone());
+    let plain = record::encode(&Entry::Check(check.clone()));
+    assert!(record::pack(&key, &plain).expect("it decodes").as_check().is_some());
+    // A status from the future reads as critical and must not be passed on as that.
+    let mut future = plain;
+    future[3] = 77;
+    let packed = record::pack(&key, &future).expect("it decodes");
+    assert_eq!(record::unpack_check(&packed).map(|c| c.unpack()), Some(check));
+    assert_eq!(record::body(&packed), Some(Bytes::from(future)));
+}

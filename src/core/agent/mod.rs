@@ -18,7 +18,7 @@ use super::digest::{Tree, row_digest};
 use super::event::Event;
 use super::gossip::answer::Known;
 use super::gossip::repair::Repair;
-use super::gossip::spread::Spread;
+use super::gossip::spread::{Need, Spread};
 use super::join::{ADDRESSES_MAX, Join, Step};
 use super::leave::Leave;
 use super::local;
@@ -26,7 +26,7 @@ use super::stats::Stats;
 use super::swim::{Output, Swim};
 use crate::model::{
     Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
-    Version,
+    PackedEntry, Version,
 };
 use crate::wire::frame::{Epoch, Liveness, SwimFrame, SwimMessage};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame};
@@ -252,13 +252,17 @@ impl Agent {
         self.catalog.entry(owner, key)
     }
 
-    /// An entry's bytes as its owner wrote them, with the run and the version.
-    pub fn entry_bytes(&self, owner: NodeKey, key: &EntryKey) -> Option<(Generation, Version, &[u8])> {
-        self.catalog.owner(owner)?.entry(key).map(|(g, v, b)| (g, v, b.as_ref()))
+    /// An entry as it is kept, to be shared and not copied, with the run and the version.
+    pub fn packed_entry(
+        &self,
+        owner: NodeKey,
+        key: &EntryKey,
+    ) -> Option<(Generation, Version, &PackedEntry)> {
+        self.catalog.packed(owner, key)
     }
 
     /// The keys of an owner's entries.
-    pub fn entry_keys(&self, owner: NodeKey) -> impl Iterator<Item = &EntryKey> + '_ {
+    pub fn entry_keys(&self, owner: NodeKey) -> impl Iterator<Item = EntryKey> + '_ {
         self.catalog.owner(owner).into_iter().flat_map(|o| o.keys())
     }
 
@@ -524,8 +528,13 @@ impl Agent {
     }
 
     fn flush(&mut self, now: Instant) {
+        let need = self.need();
         let outgoing = &mut self.outgoing;
-        self.spread.flush(self.swim.peers(), now, &mut |out| outgoing.push_back(out));
+        self.spread.flush(self.swim.peers(), need, now, &mut |out| outgoing.push_back(out));
+    }
+
+    fn need(&self) -> Need {
+        Need { live: self.swim.peers().live().len(), factor: self.swim.loss_factor() }
     }
 
     fn member_changed(&mut self, key: NodeKey, now: Instant) {
@@ -611,8 +620,8 @@ impl Agent {
         if let Some(location) = location {
             datagram.push(&Frame::Coordinate(location));
         }
-        let live = self.swim.peers().live().len();
-        self.spread.fill(&mut datagram, receiver, live, now);
+        let need = self.need();
+        self.spread.fill(&mut datagram, receiver, need, now);
         self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
     }
 

@@ -134,7 +134,7 @@ impl Agent {
     /// Writes one entry if it is not what was last written; says whether it did.
     fn publish(&mut self, key: &EntryKey, now: Instant) -> bool {
         let body = self.own_body(key);
-        let known = self.catalog.owner(self.own).and_then(|o| o.entry(key)).map(|(_, _, b)| b.clone());
+        let known = self.catalog.packed(self.own, key).and_then(|(_, _, entry)| record::body(entry));
         if body == known {
             return false;
         }

@@ -5,14 +5,15 @@
 //! limits on what may come in, and nothing about how records travel.
 
 mod owner;
+mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use owner::{Outcome, Owner, Slot};
+pub(crate) use owner::{Outcome, Owner};
 
 use crate::core::config::Config;
 use crate::core::gossip::exchange::Pulled;
-use crate::model::{Entry, EntryKey, Generation, NodeKey, Version};
+use crate::model::{Entry, EntryKey, Generation, NodeKey, PackedEntry, Version};
 use crate::wire::frame::{Body, Head, Item, Page, Record, RowTable};
 use crate::wire::record;
 use bytes::Bytes;
@@ -31,7 +32,7 @@ pub(crate) enum Refused {
     Full,
 }
 
-/// Bytes of bodies and ids that all tables together may hold.
+/// Bytes of entries that all tables together may hold.
 const CATALOG_BYTES_MAX: usize = 1 << 30;
 
 #[derive(Debug)]
@@ -64,8 +65,17 @@ impl Catalog {
 
     /// The entry, readable. `None` when there is none or it is of an unknown kind.
     pub(crate) fn entry(&self, owner: NodeKey, key: &EntryKey) -> Option<(Generation, Version, Entry)> {
-        let (generation, version, body) = self.owners.get(&owner)?.entry(key)?;
-        record::decode(key, body).ok().map(|entry| (generation, version, entry))
+        let (generation, version, entry) = self.owners.get(&owner)?.entry(key)?;
+        record::unpack(entry).ok().map(|entry| (generation, version, entry))
+    }
+
+    /// The entry as it is kept.
+    pub(crate) fn packed(
+        &self,
+        owner: NodeKey,
+        key: &EntryKey,
+    ) -> Option<(Generation, Version, &PackedEntry)> {
+        self.owners.get(&owner)?.entry(key)
     }
 
     /// The generation in which `owner` said that it left, if that is the last it said.
@@ -134,10 +144,14 @@ impl Catalog {
         }
         let before = owner.bytes();
         let version = Version(owner.newest().0 + 1);
-        owner.write(own, key.clone(), version, body.clone());
+        let (kind, id) = record::key_parts(&key);
+        let entry = match &body {
+            Some(body) => record::pack(&key, body).expect("what this node writes it can read"),
+            None => PackedEntry::deleted(kind, id),
+        };
+        owner.write(own, version, entry, body.as_deref().map_or(0, owner::body_hash));
         owner.complete(version);
         self.bytes = self.bytes + owner.bytes() - before;
-        let (kind, id) = record::key_parts(&key);
         Record {
             head: Head { owner: own, generation, version, digest: owner.digest() },
             item: Item { version, kind, id: id.to_owned(), body: body.map_or(Body::Deleted, Body::Bytes) },
@@ -177,20 +191,17 @@ impl Catalog {
         if r.item.version > head.version {
             return self.refuse(Refused::Malformed);
         }
-        let key = self.check_item(head.owner, &r.item)?;
+        let entry = self.check_item(head.owner, &r.item)?;
         if !self.prepare(head.owner, head.generation)? {
             return Ok(Outcome::default());
         }
-        let body = match &r.item.body {
-            Body::Large(_) => return Ok(self.claim(head)),
-            Body::Deleted => None,
-            Body::Bytes(bytes) => Some(bytes.clone()),
-        };
-        self.check_room(head.owner, &r.item)?;
+        let Some(entry) = entry else { return Ok(self.claim(head)) };
+        self.check_room(head.owner, &entry)?;
         let (owner, version, claim) = (head.owner, r.item.version, (head.version, head.digest));
-        let left = self.is_left_record(&key, body.as_ref());
+        let left = is_left_record(&entry);
+        let body = hash_of(&r.item);
         let outcome = self.with_owner(owner, |o| {
-            let mut outcome = o.write(owner, key, version, body);
+            let mut outcome = o.write(owner, version, entry, body);
             if left && outcome.news {
                 outcome.changed.extend(o.keep_only_node(owner));
             }
@@ -249,20 +260,16 @@ impl Catalog {
         generation: Generation,
         item: &Item,
     ) -> Result<Outcome, Refused> {
-        let key = self.check_item(owner, item)?;
+        let entry = self.check_item(owner, item)?;
         if !self.prepare(owner, generation)? {
             return Ok(Outcome::default());
         }
-        let body = match &item.body {
-            Body::Large(_) => return Ok(Outcome::default()),
-            Body::Deleted => None,
-            Body::Bytes(bytes) => Some(bytes.clone()),
-        };
-        self.check_room(owner, item)?;
-        let left = self.is_left_record(&key, body.as_ref());
-        let version = item.version;
+        let Some(entry) = entry else { return Ok(Outcome::default()) };
+        self.check_room(owner, &entry)?;
+        let left = is_left_record(&entry);
+        let (version, body) = (item.version, hash_of(item));
         let outcome = self.with_owner(owner, |o| {
-            let mut outcome = o.write(owner, key, version, body);
+            let mut outcome = o.write(owner, version, entry, body);
             if left && outcome.news {
                 outcome.changed.extend(o.keep_only_node(owner));
             }
@@ -295,7 +302,7 @@ impl Catalog {
             self.dropped.pop_first();
         }
         self.dropped.insert(owner, old.generation());
-        old.keys().cloned().collect()
+        old.keys().collect()
     }
 
     /// A forgotten owner is live again, in the same run: what it says counts again.
@@ -339,41 +346,51 @@ impl Catalog {
         Ok(known == Some(generation))
     }
 
-    /// What a record may be, whoever relays it: bounded, and readable if its kind is known.
-    fn check_item(&mut self, owner: NodeKey, item: &Item) -> Result<EntryKey, Refused> {
+    /// What a record may be, whoever relays it: bounded, and readable if its kind is known. `None`
+    /// when its body does not come along.
+    fn check_item(&mut self, owner: NodeKey, item: &Item) -> Result<Option<PackedEntry>, Refused> {
         let Ok(key) = item.key() else { return self.refuse(Refused::Malformed) };
-        let Body::Bytes(bytes) = &item.body else { return Ok(key) };
+        let bytes = match &item.body {
+            Body::Large(_) => return Ok(None),
+            Body::Deleted => return Ok(Some(PackedEntry::deleted(item.kind, &item.id))),
+            Body::Bytes(bytes) => bytes,
+        };
         if bytes.len() > self.config.max_record_bytes {
             return self.refuse(Refused::Oversize);
         }
-        if matches!(key, EntryKey::Unknown(..)) {
-            return Ok(key);
-        }
-        match record::decode(&key, bytes) {
-            Ok(Entry::Node(node)) if node.name.key() != owner => self.refuse(Refused::Malformed),
-            Ok(_) => Ok(key),
-            Err(_) => self.refuse(Refused::Malformed),
+        let Ok(entry) = record::pack(&key, bytes) else { return self.refuse(Refused::Malformed) };
+        match record::unpack_node(&entry) {
+            Some(node) if node.name.key() != owner => self.refuse(Refused::Malformed),
+            _ => Ok(Some(entry)),
         }
     }
 
-    fn check_room(&mut self, owner: NodeKey, item: &Item) -> Result<(), Refused> {
-        let Body::Bytes(bytes) = &item.body else { return Ok(()) };
+    fn check_room(&mut self, owner: NodeKey, entry: &PackedEntry) -> Result<(), Refused> {
+        if entry.is_deleted() {
+            return Ok(());
+        }
         let slots = self.owners.get(&owner).map_or(0, |o| o.slot_count());
         // Remembered deletions and the node's own record come on top of what may be registered.
         let room = self.config.max_entries_per_node + 128;
-        if slots >= room || self.bytes + bytes.len() > CATALOG_BYTES_MAX {
+        if slots >= room || self.bytes + entry.size() > CATALOG_BYTES_MAX {
             return self.refuse(Refused::Full);
         }
         Ok(())
-    }
-
-    fn is_left_record(&self, key: &EntryKey, body: Option<&Bytes>) -> bool {
-        let (EntryKey::Node, Some(body)) = (key, body) else { return false };
-        matches!(record::decode(key, body), Ok(Entry::Node(node)) if node.left)
     }
 
     fn refuse<T>(&mut self, why: Refused) -> Result<T, Refused> {
         self.refused += 1;
         Err(why)
     }
+}
+
+fn hash_of(item: &Item) -> u64 {
+    match &item.body {
+        Body::Bytes(bytes) => owner::body_hash(bytes),
+        Body::Deleted | Body::Large(_) => 0,
+    }
+}
+
+fn is_left_record(entry: &PackedEntry) -> bool {
+    record::unpack_node(entry).is_some_and(|node| node.left)
 }

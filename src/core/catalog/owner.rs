@@ -6,26 +6,30 @@
 //! above it, and a late arrival cannot undo one. This is the causal context of a delta-state
 //! CRDT (Almeida, Shoker, Baquero 2016) for a single writer.
 
-use crate::model::{EntryKey, Generation, NodeKey, Version};
-use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use super::table::Table;
+use crate::model::{EntryKey, Generation, NodeKey, PackedEntry, Version};
+use crate::wire::record;
+use std::collections::BTreeSet;
 
-/// An entry as written; `body` is `None` for a deletion that is still remembered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) version: Version,
-    pub(crate) body: Option<Bytes>,
+/// A live entry's part of its owner's digest: what it is, when it was written, and what it holds.
+fn digest_of(owner: NodeKey, version: Version, entry: &PackedEntry, body: u64) -> u64 {
+    use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+    let id = xxh3_64_with_seed(entry.id().as_bytes(), owner.0 ^ u64::from(entry.kind()));
+    let mut parts = [0u8; 24];
+    parts[..8].copy_from_slice(&id.to_le_bytes());
+    parts[8..16].copy_from_slice(&version.0.to_le_bytes());
+    parts[16..].copy_from_slice(&body.to_le_bytes());
+    xxh3_64(&parts)
 }
 
-/// An entry's part of its owner's digest: what it is, when it was written, and what it holds.
-fn digest_of(owner: NodeKey, key: &EntryKey, version: Version, body: &[u8]) -> u64 {
-    use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
-    let (kind, id) = crate::wire::record::key_parts(key);
-    let mut parts = [0u8; 24];
-    parts[..8].copy_from_slice(&xxh3_64_with_seed(id.as_bytes(), owner.0 ^ u64::from(kind)).to_le_bytes());
-    parts[8..16].copy_from_slice(&version.0.to_le_bytes());
-    parts[16..].copy_from_slice(&xxh3_64(body).to_le_bytes());
-    xxh3_64(&parts)
+/// The part of a digest that stands for a body.
+pub(super) fn body_hash(body: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(body)
+}
+
+/// The same for an entry that was kept. Deletions are no part of a digest.
+fn kept_hash(entry: &PackedEntry) -> u64 {
+    record::with_body(entry, body_hash).unwrap_or_default()
 }
 
 /// What applying something did to an owner's table.
@@ -43,8 +47,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Owner {
     generation: Generation,
     complete_to: Version,
-    slots: BTreeMap<EntryKey, Slot>,
-    by_version: BTreeMap<Version, EntryKey>,
+    table: Table,
     /// Versions at which a deletion is remembered.
     deletions: BTreeSet<Version>,
     digest: u64,
@@ -71,42 +74,49 @@ impl Owner {
         self.digest
     }
 
-    /// Bytes of bodies and ids, this run's and the one's before.
+    /// Bytes of entries, this run's and the one's before.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.before.as_ref().map_or(0, |b| b.bytes)
     }
 
+    /// Entries and remembered deletions.
     pub(crate) fn slot_count(&self) -> usize {
-        self.slots.len()
+        self.table.len()
     }
 
-    /// Entries with a body.
+    /// Entries that are no deletions.
     pub(crate) fn live_count(&self) -> usize {
         self.live
     }
 
     /// The entry, from this run or, while this run's table is incomplete, from the one before.
-    pub(crate) fn entry(&self, key: &EntryKey) -> Option<(Generation, Version, &Bytes)> {
-        match self.slots.get(key) {
-            Some(slot) => slot.body.as_ref().map(|b| (self.generation, slot.version, b)),
-            None => self.before.as_ref().and_then(|b| b.entry(key)),
+    pub(crate) fn entry(&self, key: &EntryKey) -> Option<(Generation, Version, &PackedEntry)> {
+        let (kind, id) = record::key_parts(key);
+        self.shown(kind, id)
+    }
+
+    fn shown(&self, kind: u8, id: &str) -> Option<(Generation, Version, &PackedEntry)> {
+        match self.table.get(kind, id) {
+            Some((_, entry)) if entry.is_deleted() => None,
+            Some((version, entry)) => Some((self.generation, version, entry)),
+            None => self.before.as_ref().and_then(|b| b.shown(kind, id)),
         }
     }
 
+    /// All that [`Self::entry`] gives.
+    fn entries(&self) -> impl Iterator<Item = &PackedEntry> {
+        let there = self.before.iter().flat_map(|b| b.table.live());
+        self.table.live().chain(there.filter(|e| self.table.get(e.kind(), e.id()).is_none()))
+    }
+
     /// Keys of all entries that [`Self::entry`] gives.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &EntryKey> {
-        let here = self.slots.iter().filter(|(_, s)| s.body.is_some()).map(|(k, _)| k);
-        let there = self
-            .before
-            .iter()
-            .flat_map(|b| b.slots.iter())
-            .filter_map(|(k, s)| (s.body.is_some() && !self.slots.contains_key(k)).then_some(k));
-        here.chain(there)
+    pub(crate) fn keys(&self) -> impl Iterator<Item = EntryKey> {
+        self.entries().map(PackedEntry::key)
     }
 
     /// The owner's newest version that is known of, complete or not.
     pub(crate) fn newest(&self) -> Version {
-        let written = self.by_version.last_key_value().map_or(self.complete_to, |(v, _)| *v);
+        let written = self.table.last_version().unwrap_or(self.complete_to);
         written.max(self.complete_to).max(self.claim.map_or(self.complete_to, |(v, _)| v))
     }
 
@@ -115,20 +125,17 @@ impl Owner {
         self.newest() > self.complete_to
     }
 
-    /// Slots after `cursor` in order of version.
-    pub(crate) fn after(&self, cursor: Version) -> impl Iterator<Item = (&EntryKey, &Slot)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        self.by_version
-            .range((Excluded(cursor), Unbounded))
-            .filter_map(|(_, key)| self.slots.get(key).map(|slot| (key, slot)))
+    /// Entries and deletions after `cursor` in order of version.
+    pub(crate) fn after(&self, cursor: Version) -> impl Iterator<Item = (Version, &PackedEntry)> {
+        self.table.after(cursor)
     }
 
     /// Live versions in `(from, to]`, oldest first.
     pub(crate) fn live_versions(&self, from: Version, to: Version) -> impl Iterator<Item = Version> {
         self.after(from)
-            .take_while(move |(_, s)| s.version <= to)
-            .filter(|(_, s)| s.body.is_some())
-            .map(|(_, s)| s.version)
+            .take_while(move |(version, _)| *version <= to)
+            .filter(|(_, entry)| !entry.is_deleted())
+            .map(|(version, _)| version)
     }
 
     pub(crate) fn forgotten_to(&self) -> Version {
@@ -140,7 +147,7 @@ impl Owner {
     pub(crate) fn same_state(&self, other: &Self) -> bool {
         self.generation == other.generation
             && self.complete_to == other.complete_to
-            && self.slots == other.slots
+            && self.table.by_key().eq(other.table.by_key())
     }
 
     // ---- writes
@@ -161,17 +168,16 @@ impl Owner {
     }
 
     /// The live entries as the first writes of a run that begins with them, in key order.
-    fn renumbered(&self) -> impl Iterator<Item = (Version, &EntryKey, &Bytes)> {
-        let live = self.slots.iter().filter_map(|(k, s)| s.body.as_ref().map(|b| (k, b)));
-        (1u64..).zip(live).map(|(n, (k, b))| (Version(n), k, b))
+    fn renumbered(&self) -> impl Iterator<Item = (Version, &PackedEntry)> {
+        (1u64..).map(Version).zip(self.table.live())
     }
 
     /// Takes the table of the run before as this run's first writes: how an owner that came back
     /// unchanged, and everybody who knows it, number its entries alike.
     pub(super) fn adopt(&mut self, owner: NodeKey, generation: Generation) {
         let mut new = Self { generation, ..Self::default() };
-        for (version, key, body) in self.renumbered() {
-            new.write(owner, key.clone(), version, Some(body.clone()));
+        for (version, entry) in self.renumbered() {
+            new.write(owner, version, entry.clone(), kept_hash(entry));
             new.complete_to = version;
         }
         *self = new;
@@ -182,53 +188,54 @@ impl Owner {
         self.before.is_none()
             && self.live as u64 == version.0
             && self.live > 0
-            && self.renumbered().fold(0u64, |sum, (v, k, b)| sum.wrapping_add(digest_of(owner, k, v, b)))
+            && self
+                .renumbered()
+                .fold(0u64, |sum, (v, e)| sum.wrapping_add(digest_of(owner, v, e, kept_hash(e))))
                 == digest
     }
 
-    /// One write of this run. The caller has checked the generation.
+    /// One write of this run: an entry, with the hash of its body, or a deletion. The caller has checked
+    /// the generation.
     pub(super) fn write(
         &mut self,
         owner: NodeKey,
-        key: EntryKey,
         version: Version,
-        body: Option<Bytes>,
+        entry: PackedEntry,
+        body: u64,
     ) -> Outcome {
-        if version <= self.complete_to || self.slots.get(&key).is_some_and(|s| s.version >= version) {
+        let (kind, id) = (entry.kind(), entry.id());
+        if version <= self.complete_to || self.table.get(kind, id).is_some_and(|(v, _)| v >= version) {
             return Outcome { behind: self.is_behind(), ..Outcome::default() };
         }
-        let shown = self.entry(&key).map(|(_, _, b)| b.clone());
-        let changed = shown.as_ref() != body.as_ref();
-        self.drop_slot(owner, &key);
-        match &body {
-            Some(b) => {
-                self.digest = self.digest.wrapping_add(digest_of(owner, &key, version, b));
-                self.live += 1;
-            }
-            None => {
-                self.deletions.insert(version);
-            }
+        let shown = self.shown(kind, id).map(|(_, _, e)| e);
+        let changed = match shown {
+            Some(known) => *known != entry,
+            None => !entry.is_deleted(),
+        };
+        let changed = if changed { vec![entry.key()] } else { Vec::new() };
+        self.drop_entry(owner, kind, id);
+        if entry.is_deleted() {
+            self.deletions.insert(version);
+        } else {
+            self.digest = self.digest.wrapping_add(digest_of(owner, version, &entry, body));
+            self.live += 1;
         }
-        self.bytes += cost(&key, body.as_ref());
-        self.by_version.insert(version, key.clone());
-        self.slots.insert(key.clone(), Slot { version, body });
-        Outcome { news: true, behind: false, changed: if changed { vec![key] } else { Vec::new() } }
+        self.bytes += entry.size();
+        self.table.insert(version, entry);
+        Outcome { news: true, behind: false, changed }
     }
 
-    fn drop_slot(&mut self, owner: NodeKey, key: &EntryKey) -> Option<Slot> {
-        let slot = self.slots.remove(key)?;
-        self.by_version.remove(&slot.version);
-        self.bytes -= cost(key, slot.body.as_ref());
-        match &slot.body {
-            Some(b) => {
-                self.digest = self.digest.wrapping_sub(digest_of(owner, key, slot.version, b));
-                self.live -= 1;
-            }
-            None => {
-                self.deletions.remove(&slot.version);
-            }
+    fn drop_entry(&mut self, owner: NodeKey, kind: u8, id: &str) -> Option<Version> {
+        let (version, entry) = self.table.remove(kind, id)?;
+        self.bytes -= entry.size();
+        if entry.is_deleted() {
+            self.deletions.remove(&version);
+        } else {
+            let part = digest_of(owner, version, &entry, kept_hash(&entry));
+            self.digest = self.digest.wrapping_sub(part);
+            self.live -= 1;
         }
-        Some(slot)
+        Some(version)
     }
 
     /// The owner says: after write `version` my live entries have this digest. When ours have it
@@ -253,7 +260,7 @@ impl Owner {
     }
 
     fn has_nothing_after(&self, version: Version) -> bool {
-        self.by_version.last_key_value().is_none_or(|(v, _)| *v <= version)
+        self.table.last_version().is_none_or(|v| v <= version)
     }
 
     /// From now on everything up to `version` is accounted for.
@@ -268,16 +275,14 @@ impl Owner {
         }
         self.forget_deletions();
         let Some(before) = self.before.take() else { return Vec::new() };
-        before.keys().filter(|k| self.entry(k).is_none()).cloned().collect()
+        before.entries().filter(|e| self.shown(e.kind(), e.id()).is_none()).map(PackedEntry::key).collect()
     }
 
     /// Writes that are accounted for without having been seen may have been deletions, which others
     /// cannot be told of one by one.
     fn note_unseen(&mut self, version: Version) {
-        use std::ops::Bound::{Excluded, Included};
-        let range = (Excluded(self.complete_to), Included(version));
         if version > self.complete_to {
-            let seen = self.by_version.range(range).count() as u64;
+            let seen = self.after(self.complete_to).take_while(|(v, _)| *v <= version).count() as u64;
             if seen < version.0 - self.complete_to.0 {
                 self.forgotten_to = self.forgotten_to.max(version);
             }
@@ -293,9 +298,8 @@ impl Owner {
             && version <= self.complete_to
         {
             self.deletions.remove(&version);
-            if let Some(key) = self.by_version.remove(&version) {
-                self.slots.remove(&key);
-                self.bytes -= cost(&key, None);
+            if let Some((_, mark)) = self.table.remove_deletion(version) {
+                self.bytes -= mark.size();
             }
             self.forgotten_to = self.forgotten_to.max(version);
         }
@@ -309,33 +313,29 @@ impl Owner {
         to: Version,
         standing: &[Version],
     ) -> Vec<EntryKey> {
-        let gone: Vec<EntryKey> = self
+        let gone: Vec<PackedEntry> = self
             .after(from)
-            .take_while(|(_, s)| s.version <= to)
-            .filter(|(_, s)| s.body.is_some() && standing.binary_search(&s.version).is_err())
-            .map(|(k, _)| k.clone())
+            .take_while(|(version, _)| *version <= to)
+            .filter(|(version, e)| !e.is_deleted() && standing.binary_search(version).is_err())
+            .map(|(_, e)| e.clone())
             .collect();
-        for key in &gone {
-            if let Some(slot) = self.drop_slot(owner, key) {
-                self.forgotten_to = self.forgotten_to.max(slot.version);
+        for entry in &gone {
+            if let Some(version) = self.drop_entry(owner, entry.kind(), entry.id()) {
+                self.forgotten_to = self.forgotten_to.max(version);
             }
         }
-        gone
+        gone.iter().map(PackedEntry::key).collect()
     }
 
     /// Drops every entry but the node's own record (the owner left).
     pub(super) fn keep_only_node(&mut self, owner: NodeKey) -> Vec<EntryKey> {
-        let mut gone: Vec<EntryKey> = self.keys().filter(|k| **k != EntryKey::Node).cloned().collect();
+        let gone: Vec<EntryKey> = self.keys().filter(|k| *k != EntryKey::Node).collect();
         self.before = None;
-        let mine: Vec<EntryKey> = self.slots.keys().filter(|k| **k != EntryKey::Node).cloned().collect();
-        for key in mine {
-            self.drop_slot(owner, &key);
+        let mine: Vec<PackedEntry> =
+            self.table.by_key().map(|(_, e)| e.clone()).filter(|e| e.key() != EntryKey::Node).collect();
+        for entry in mine {
+            self.drop_entry(owner, entry.kind(), entry.id());
         }
-        gone.dedup();
         gone
     }
-}
-
-fn cost(key: &EntryKey, body: Option<&Bytes>) -> usize {
-    crate::wire::record::key_parts(key).1.len() + body.map_or(0, Bytes::len)
 }

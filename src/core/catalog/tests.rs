@@ -59,8 +59,11 @@ fn bare(r: &Record) -> Record {
 
 fn contents(c: &Catalog) -> Vec<(EntryKey, Version, Bytes)> {
     let Some(owner) = c.owner(OWNER) else { return Vec::new() };
-    let mut list: Vec<_> =
-        owner.keys().filter_map(|k| owner.entry(k).map(|(_, v, b)| (k.clone(), v, b.clone()))).collect();
+    let mut list: Vec<_> = owner
+        .keys()
+        .filter_map(|k| owner.entry(&k).map(|(_, v, e)| (k.clone(), v, record::body(e))))
+        .map(|(k, v, b)| (k, v, b.expect("it is live")))
+        .collect();
     list.sort();
     list
 }

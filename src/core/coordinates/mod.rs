@@ -28,10 +28,10 @@ const PROBES_PER_ASK: u32 = 6;
 const ASKS_SAVED_MAX: u32 = 6;
 /// A coordinate that was told this long ago is asked for again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Nobody is asked again before this time is over.
+const NOT_ASKED_AGAIN_FOR: Duration = Duration::from_secs(15);
 /// A coordinate that its own node holds for this far off will soon be another.
 const UNSURE: f64 = 0.3;
-/// One that is this far off is hardly better than none.
-const ADRIFT: f64 = 1.0;
 
 const _: () = assert!(ASKS_SAVED_MAX >= 3, "what is old is asked for when three are saved");
 
@@ -159,7 +159,9 @@ impl Coordinates {
         // The less is known, the sooner: who has told nothing must not wait for those who have.
         let saved_min = match self.peers.get(&key).and_then(|p| p.told) {
             None => 1,
-            Some((c, _)) if c.error() >= ADRIFT => 1,
+            // Whom this agent probes most often must not use up what is there for all.
+            Some((_, at)) if now.since(at) < NOT_ASKED_AGAIN_FOR => return false,
+            Some((c, _)) if !c.is_known() => 1,
             Some((c, _)) if c.error() >= UNSURE => 2,
             Some((_, at)) if now.since(at) >= ASKED_AGAIN_AFTER => 3,
             Some(_) => return false,

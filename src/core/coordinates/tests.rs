@@ -137,8 +137,10 @@ fn asking_is_rationed_and_stops_when_there_is_nothing_to_learn() {
     assert_eq!(asked(&mut own, 600, start), 100);
     // Who is unsure is asked again, who is sure only after a while.
     assert!(own.handle_told(A, at(1), &told(0.9), start));
-    assert_eq!(asked(&mut own, 6, start), 0, "others may know less");
-    assert_eq!(asked(&mut own, 18, start), 3);
+    assert_eq!(asked(&mut own, 6, start), 0, "so soon nobody is asked again");
+    let later = start + Duration::from_secs(15);
+    assert!(own.handle_told(A, at(1), &told(0.9), start));
+    assert_eq!(asked(&mut own, 18, later), 3, "who is unsure is when there is more than one left");
     assert!(own.handle_told(A, at(1), &told(0.1), start));
     assert_eq!(asked(&mut own, 600, start + Duration::from_secs(59)), 0);
     assert_eq!(asked(&mut own, 1, start + Duration::from_secs(60)), 1);

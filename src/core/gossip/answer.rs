@@ -1,10 +1,10 @@
 //! Answers to questions of a repair, from what is known here and nothing else: whoever asks is not
 //! remembered, any question may be asked twice, and an answer always fits into one datagram.
 
-use crate::core::catalog::{Catalog, Owner, Slot};
+use crate::core::catalog::{Catalog, Owner};
 use crate::core::digest::Tree;
 use crate::core::swim::Peers;
-use crate::model::{EntryKey, Generation, NodeKey, Version};
+use crate::model::{Generation, NodeKey, PackedEntry, Version};
 use crate::wire::frame::{Answer, Ask, Body, Item, MemberUpdate, Page, Row, RowMember, Want};
 use crate::wire::{codec, record};
 
@@ -106,8 +106,8 @@ impl Known<'_> {
         let Some(table) = self.catalog.owner(owner).filter(|o| o.generation() == generation) else {
             return gone;
         };
-        let Some((_, slot)) = table.after(Version(version.0.saturating_sub(1))).next() else { return gone };
-        let (Some(body), true) = (&slot.body, slot.version == version) else { return gone };
+        let Some((at, entry)) = table.after(Version(version.0.saturating_sub(1))).next() else { return gone };
+        let (Some(body), true) = (record::body(entry), at == version) else { return gone };
         let start = (offset as usize).min(body.len());
         let end = (start + room).min(body.len());
         let total = u32::try_from(body.len()).expect("a body is at most max_record_bytes");
@@ -143,8 +143,8 @@ fn page(owner: &Owner, want: &Want, mut room: usize) -> Page {
             return page;
         }
     }
-    for (key, slot) in owner.after(cursor) {
-        let item = item(key, slot, room, page.items.is_empty() && page.survivors.is_empty());
+    for (version, entry) in owner.after(cursor) {
+        let item = item(version, entry, room, page.items.is_empty() && page.survivors.is_empty());
         let bytes = codec::encode(&item).len();
         if bytes > room {
             page.next = Some(cursor);
@@ -158,12 +158,12 @@ fn page(owner: &Owner, want: &Want, mut room: usize) -> Page {
 }
 
 /// An entry for a page. One that does not even fit into a page of its own is only announced.
-fn item(key: &EntryKey, slot: &Slot, room: usize, first: bool) -> Item {
-    let (kind, id) = record::key_parts(key);
-    let mut item = Item { version: slot.version, kind, id: id.to_owned(), body: Body::Deleted };
-    if let Some(body) = &slot.body {
+fn item(version: Version, entry: &PackedEntry, room: usize, first: bool) -> Item {
+    let (kind, id) = (entry.kind(), entry.id().to_owned());
+    let mut item = Item { version, kind, id, body: Body::Deleted };
+    if let Some(body) = record::body(entry) {
         let total = u32::try_from(body.len()).expect("a body is at most max_record_bytes");
-        item.body = Body::Bytes(body.clone());
+        item.body = Body::Bytes(body);
         if first && codec::encode(&item).len() > room {
             item.body = Body::Large(total);
         }

@@ -83,6 +83,15 @@ impl Age {
     }
 }
 
+/// How widely things must be told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Need {
+    /// Other members that are live.
+    pub(crate) live: usize,
+    /// How many times as often as in ordinary weather, because of what gets lost.
+    pub(crate) factor: f64,
+}
+
 pub(crate) struct Spread {
     members: Queue<NodeKey, MemberUpdate>,
     /// By subject and accuser.
@@ -225,8 +234,8 @@ impl Spread {
     // ---- sending
 
     /// Fills the spare room of a datagram to `to`.
-    pub(crate) fn fill(&mut self, datagram: &mut DatagramBuilder, to: NodeKey, live: usize, now: Instant) {
-        let budget = self.config.transmissions(live + 1);
+    pub(crate) fn fill(&mut self, datagram: &mut DatagramBuilder, to: NodeKey, need: Need, now: Instant) {
+        let budget = self.budget(need);
         let share = datagram.room() / 2;
         let accusations = self.accusations.fitting((share / 2).saturating_sub(LIST_BYTES), to);
         let taken = self.push_accusations(datagram, &accusations);
@@ -292,7 +301,7 @@ impl Spread {
     }
 
     /// The eager rounds that are due.
-    pub(crate) fn flush(&mut self, peers: &Peers, now: Instant, out: &mut impl FnMut(Outgoing)) {
+    pub(crate) fn flush(&mut self, peers: &Peers, need: Need, now: Instant, out: &mut impl FnMut(Outgoing)) {
         if self.next_deadline().is_none_or(|at| at > now) {
             return;
         }
@@ -308,9 +317,9 @@ impl Spread {
             return;
         }
         self.flush_at = now + FLUSH_GAP;
-        let budget = self.config.transmissions(peers.live().len() + 1);
+        let budget = self.budget(need);
         let tick = self.config.gossip_tick();
-        let targets = self.targets(peers);
+        let targets = self.targets(peers, need);
         let members = self.members.due(now, DUE_MAX);
         let accusations = self.accusations.due(now, DUE_MAX);
         let entries = self.catalog.due(now, DUE_MAX);
@@ -355,9 +364,15 @@ impl Spread {
         }
     }
 
-    fn targets(&mut self, peers: &Peers) -> Vec<(NodeKey, std::net::SocketAddr)> {
+    /// How often each agent sends a rumour.
+    fn budget(&self, need: Need) -> u32 {
+        (f64::from(self.config.transmissions(need.live + 1)) * need.factor).ceil() as u32
+    }
+
+    fn targets(&mut self, peers: &Peers, need: Need) -> Vec<(NodeKey, std::net::SocketAddr)> {
         let live = peers.live();
-        let wanted = self.config.gossip_fanout.min(live.len());
+        let wanted = (self.config.gossip_fanout as f64 * need.factor).ceil() as usize;
+        let wanted = wanted.min(live.len());
         rand::seq::index::sample(&mut self.rng, live.len(), wanted)
             .into_iter()
             .filter_map(|at| {
@@ -412,7 +427,7 @@ mod tests {
 
     fn filled(s: &mut Spread) -> Vec<Frame> {
         let mut datagram = DatagramBuilder::new(ClusterHash::of("test"), 1_400);
-        s.fill(&mut datagram, TO, 10, Instant::START);
+        s.fill(&mut datagram, TO, Need { live: 10, factor: 1.0 }, Instant::START);
         let bytes = datagram.finish();
         let frames = open(&bytes, ClusterHash::of("test"), 1_400).expect("opens");
         frames.map(|f| f.expect("decodes")).collect()

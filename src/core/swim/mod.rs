@@ -13,6 +13,7 @@ mod health;
 mod hearing;
 mod hearsay;
 mod identity;
+mod loss;
 mod nack;
 mod peers;
 mod probe;
@@ -37,6 +38,7 @@ use foca::{Foca, Member, NoCustomBroadcast, State, Timer};
 use health::Health;
 use hearing::Hearing;
 use identity::{Adapter, Life};
+use loss::Loss;
 use nack::{Asked, Nacks};
 use probe::ProbeWatch;
 use rand::SeedableRng as _;
@@ -126,6 +128,7 @@ pub(crate) struct Swim {
     suspicions: Suspicions,
     checks: Checks,
     hearing: Hearing,
+    loss: Loss,
     /// Where members heard of in the present input receive; foca does not carry addresses.
     heard_at: BTreeMap<NodeKey, SocketAddr>,
     watchdog_at: Instant,
@@ -196,6 +199,7 @@ impl Swim {
             suspicions: Suspicions::default(),
             checks: Checks::default(),
             hearing: Hearing::new(now),
+            loss: Loss::default(),
             heard_at: BTreeMap::new(),
             watchdog_at,
             output: VecDeque::new(),
@@ -234,6 +238,12 @@ impl Swim {
             state: Liveness::Alive,
             addr: self.addr,
         }
+    }
+
+    /// How many times as often something is to be said, so that as much of it arrives as in ordinary
+    /// weather.
+    pub(crate) fn loss_factor(&self) -> f64 {
+        if self.config.is_complete() { self.loss.factor() } else { 1.0 }
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {

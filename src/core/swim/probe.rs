@@ -30,12 +30,11 @@ impl ProbeWatch {
         frame: SwimFrame,
         addr: SocketAddr,
         number: u8,
-        timeout: Duration,
+        step: Duration,
         interval: Duration,
         repeat: bool,
         now: Instant,
     ) -> Self {
-        let step = timeout / 2;
         Self {
             frame,
             addr,
@@ -106,6 +105,7 @@ impl Swim {
         probe.next_at = None;
         if !std::mem::replace(&mut probe.answered, true) {
             self.world.health.better(1);
+            self.loss.note(matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again);
         }
         // An answer after a second ping may belong to either (Karn, Partridge 1987).
         let direct = matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again;
@@ -136,6 +136,14 @@ impl Swim {
             let addr = probe.addr;
             self.output.push_back(Output::Send(addr, frame));
         }
+    }
+
+    /// Time between two pings of one probe: half the timeout, less where much gets lost, but always
+    /// time for an answer.
+    fn step(&self, key: NodeKey) -> Duration {
+        let usual = self.config.probe_timeout / 2;
+        let answer = self.peers.rtt(key).map_or(usual, |rtt| (rtt * 4).max(usual / 5));
+        (usual / self.loss.of_pings(1).max(1)).max(answer.min(usual))
     }
 
     /// Takes over what foca wants sent.
@@ -170,7 +178,7 @@ impl Swim {
                 frame,
                 addr,
                 number,
-                self.config.probe_timeout,
+                self.step(frame.to),
                 self.config.probe_interval,
                 self.config.is_complete(),
                 now,

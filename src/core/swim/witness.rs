@@ -18,7 +18,8 @@ use std::time::Duration;
 
 /// Checks that may be under way; a further one is not made, and counted.
 const CHECKS_MAX: usize = 64;
-/// Pings of one check: at its start and after each quarter of it but the last.
+/// Pings of one check: at its start and after each quarter of it but the last. More, and closer, where
+/// much gets lost.
 const PINGS: u32 = 3;
 /// The shortest check, for networks whose round trips are not measured yet or faster than processes.
 const CHECK_MIN: Duration = Duration::from_millis(50);
@@ -31,6 +32,7 @@ struct Check {
     began: Instant,
     window: Duration,
     pings: u32,
+    pings_max: u32,
     /// The kernel was told, after a ping of this check, that nobody listens there.
     refused: bool,
     answered: bool,
@@ -61,7 +63,7 @@ impl Check {
     }
 
     fn ping_due(&self) -> Option<Instant> {
-        (self.pings < PINGS).then(|| self.began + self.window / 4 * self.pings)
+        (self.pings < self.pings_max).then(|| self.began + self.window / (self.pings_max + 1) * self.pings)
     }
 }
 
@@ -183,6 +185,7 @@ impl Swim {
             began: now,
             window,
             pings: 0,
+            pings_max: self.loss.of_pings(PINGS),
             refused: false,
             answered: false,
             help,
@@ -214,6 +217,7 @@ impl Swim {
         let Some((check, sample)) = self.checks.answered(frame, now) else { return };
         if check.help.is_some() {
             self.world.health.better(1);
+            self.loss.note(sample.is_some());
         }
         // A place among all is not found by measuring one neighbour over and over.
         let wanted = self.successor() != Some(frame.from) || self.peers.rtt(frame.from).is_none();
@@ -345,6 +349,7 @@ mod tests {
             began: Instant::START,
             window: Duration::from_millis(400),
             pings: 0,
+            pings_max: PINGS,
             refused: false,
             answered: false,
             help: None,

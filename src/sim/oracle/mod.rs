@@ -402,7 +402,7 @@ impl Oracle {
     }
 
     fn own_keys(&self, agent: &Program, key: NodeKey) -> Vec<EntryKey> {
-        agent.entry_keys(key).cloned().collect()
+        agent.entry_keys(key).collect()
     }
 
     fn count(&mut self, host: HostId, counted: bool) {

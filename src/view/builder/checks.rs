@@ -1,67 +1,60 @@
 //! Checks of nodes and instances: which changes are told and which are not.
 
 use super::ViewBuilder;
-use crate::model::{CheckRecord, InstanceId};
+use crate::model::{CheckText, PackedCheck};
 use crate::view::log::ChangeKind;
-use crate::view::table::{Check, Checks, Folded, Health, fold};
+use crate::view::table::{Check, Folded, Health, Node, fold};
 use std::sync::Arc;
 
+/// What is done to the checks of a node or an instance.
+enum Edit<'a> {
+    Put(&'a Check),
+    Remove(&'a str),
+}
+
 impl ViewBuilder {
-    pub(super) fn put_check(&mut self, name: &Folded, record: Arc<CheckRecord>) {
+    /// Shows a check; `false` when its instance is not there.
+    pub(super) fn show_check(&mut self, name: &Folded, record: PackedCheck) -> bool {
         let node = self.next.nodes.get(&**name).expect("only checks of shown nodes are put");
-        let shown_at = match &record.service_id {
-            None => &node.checks,
+        let known = match record.service_id() {
+            None => node.checks.get(record.id()).cloned(),
             Some(service) => match node.instances.get(service) {
-                Some(instance) => &instance.checks,
-                // Kept in the owner's records; shown when its instance is.
-                None => return,
+                Some(instance) => instance.checks.get(record.id()).cloned(),
+                None => return false,
             },
         };
-        let known = shown_at.get(&record.id).cloned();
         if known.as_ref().is_some_and(|known| known.record == record) {
-            return;
+            return true;
         }
         let quiet = known.as_ref().is_some_and(|known| differs_in_output_only(&known.record, &record));
         let index = if quiet { 0 } else { self.stamp() };
-        let check = Arc::new(Check {
+        let check = Check {
             create_index: known.as_ref().map_or(index, |known| known.create_index),
             modify_index: known.as_ref().filter(|_| quiet).map_or(index, |known| known.modify_index),
             record,
-        });
+        };
         if known.is_none() {
             self.next.checks += 1;
         }
         self.dirty = true;
-        let previous = known.map(|known| known.record.status);
-        let id = check.record.id.clone();
-        self.edit_check(
-            name,
-            &check.record.service_id,
-            quiet,
-            |checks| {
-                checks.insert(id, Arc::clone(&check));
-            },
-            |health| ChangeKind::CheckChanged { check: Arc::clone(&check), previous, health },
-        );
+        let previous = known.map(|known| known.record.status());
+        self.edit_check(name, check.record.service_id(), quiet, &Edit::Put(&check), |health| {
+            ChangeKind::CheckChanged { check: check.clone(), previous, health }
+        });
+        true
     }
 
-    pub(super) fn remove_check(&mut self, name: &Folded, record: &CheckRecord) {
+    pub(super) fn remove_check(&mut self, name: &Folded, record: &PackedCheck) {
         let node = self.next.nodes.get(&**name).expect("only checks of shown nodes are removed");
-        let shown_at = match &record.service_id {
-            None => Some(&node.checks),
-            Some(service) => node.instances.get(service).map(|instance| &instance.checks),
+        let shown = match record.service_id() {
+            None => node.checks.get(record.id()),
+            Some(service) => node.instances.get(service).and_then(|i| i.checks.get(record.id())),
         };
-        let Some(check) = shown_at.and_then(|checks| checks.get(&record.id)).cloned() else { return };
+        let Some(check) = shown.cloned() else { return };
         self.next.checks -= 1;
-        self.edit_check(
-            name,
-            &record.service_id,
-            false,
-            |checks| {
-                checks.remove(&record.id);
-            },
-            |health| ChangeKind::CheckRemoved { check: Arc::clone(&check), health },
-        );
+        self.edit_check(name, record.service_id(), false, &Edit::Remove(record.id()), |health| {
+            ChangeKind::CheckRemoved { check: check.clone(), health }
+        });
     }
 
     /// Edits the checks of a node (`service` is `None`) or of one of its instances. A quiet edit
@@ -69,25 +62,32 @@ impl ViewBuilder {
     fn edit_check(
         &mut self,
         name: &Folded,
-        service: &Option<InstanceId>,
+        service: Option<&str>,
         quiet: bool,
-        edit: impl FnOnce(&mut Checks),
+        edit: &Edit<'_>,
         kind: impl FnOnce(Health) -> ChangeKind,
     ) {
         let Some(id) = service else {
+            let edit = |node: &mut Node| match edit {
+                Edit::Put(check) => node.checks.insert((*check).clone()),
+                Edit::Remove(id) => node.checks.remove(id),
+            };
             if quiet {
-                self.edit_node(name, |node| edit(&mut node.checks));
+                self.edit_node(name, edit);
             } else {
-                self.edit_node_checks(name, |node| edit(&mut node.checks), kind);
+                self.edit_node_checks(name, edit, kind);
             }
             return;
         };
         let node = self.next.nodes.get(&**name).expect("only checks of shown nodes are edited");
         let Some(shown) = node.instances.get(id) else { return };
         let mut instance = (**shown).clone();
-        edit(&mut instance.checks);
+        match edit {
+            Edit::Put(check) => instance.checks.insert((*check).clone()),
+            Edit::Remove(id) => instance.checks.remove(id),
+        }
         let instance = Arc::new(instance);
-        let folded = fold(instance.record.name.as_str());
+        let folded = fold(instance.record.name());
         if quiet {
             let (index, at_service) = (node.index, self.next.services.get(&*folded).map_or(0, |s| s.index));
             self.store_instance(name, &folded, &instance, index);
@@ -102,16 +102,6 @@ impl ViewBuilder {
 }
 
 /// The last output alone is not worth waking anybody.
-fn differs_in_output_only(a: &CheckRecord, b: &CheckRecord) -> bool {
-    let CheckRecord { id, name, service_id, status, notes, output: _, kind, interval, timeout, extensions } =
-        a;
-    *id == b.id
-        && *name == b.name
-        && *service_id == b.service_id
-        && *status == b.status
-        && *notes == b.notes
-        && *kind == b.kind
-        && *interval == b.interval
-        && *timeout == b.timeout
-        && *extensions == b.extensions
+fn differs_in_output_only(a: &PackedCheck, b: &PackedCheck) -> bool {
+    CheckText { output: "", ..a.read() } == CheckText { output: "", ..b.read() }
 }

@@ -1,10 +1,11 @@
 //! Members and nodes: who is in the catalog, and the check that membership makes.
 
 use super::ViewBuilder;
-use crate::model::{CheckRecord, InstanceId, MemberStatus, NodeKey, NodeRecord};
+use crate::model::{InstanceId, MemberStatus, NodeKey, NodeRecord};
 use crate::view::gone::Mark;
+use crate::view::keyed::IdSet;
 use crate::view::log::ChangeKind;
-use crate::view::table::{Check, Checks, Folded, Health, MemberView, Node, fold};
+use crate::view::table::{Check, Folded, Health, MemberView, Node, fold};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ impl ViewBuilder {
             .filter(|m| m.member.status != MemberStatus::Left && !m.record.left)
             .map(|m| (Arc::clone(&m.record), m.member.status));
         if in_catalog.is_none() {
-            self.hide_node(&name);
+            self.hide_node(key, &name);
         }
         self.refresh_member(&name, member);
         if let Some((record, status)) = in_catalog {
@@ -60,16 +61,16 @@ impl ViewBuilder {
 
     fn show_node(&mut self, key: NodeKey, name: &Folded, record: Arc<NodeRecord>, status: MemberStatus) {
         let stamp = self.stamp();
-        let Some(owner) = self.owners.get(&key) else { return };
-        let services: Vec<InstanceId> = owner.services.keys().cloned().collect();
-        let node_checks: Vec<Arc<CheckRecord>> =
-            owner.checks.values().filter(|c| c.service_id.is_none()).cloned().collect();
+        let Some(owner) = self.owners.get_mut(&key) else { return };
+        let services = std::mem::take(&mut owner.services);
+        let node_checks = owner.checks.take_waiting(None);
         let node = Node {
             key,
             record,
             serf: Check::serf(status, stamp, stamp),
-            checks: Checks::new(),
-            instances: imbl::OrdMap::new(),
+            checks: IdSet::new(),
+            instances: IdSet::new(),
+            folded: Arc::new(name.clone()),
             create_index: stamp,
             modify_index: stamp,
             index: stamp,
@@ -80,18 +81,25 @@ impl ViewBuilder {
         self.next.catalog_index = stamp;
         self.next.checks_index = stamp;
         for check in node_checks {
-            self.put_check(name, check);
+            self.show_check(name, check);
         }
-        for id in services {
-            self.refresh_instance(key, &id);
+        for record in services.into_values() {
+            self.refresh_instance(key, name, record);
         }
     }
 
-    fn hide_node(&mut self, name: &Folded) {
+    fn hide_node(&mut self, key: NodeKey, name: &Folded) {
         let Some(node) = self.next.nodes.get(&**name).cloned() else { return };
         let stamp = self.stamp();
         for instance in node.instances.values() {
-            self.remove_instance(name, instance);
+            self.remove_instance(key, name, instance);
+        }
+        if let Some(owner) = self.owners.get_mut(&key) {
+            for instance in node.instances.values() {
+                let id = InstanceId::new(instance.record.id()).expect("it was packed from a record");
+                owner.services.insert(id, instance.record.clone());
+            }
+            node.checks.values().for_each(|check| owner.checks.wait(&check.record));
         }
         self.next.checks -= node.checks.len();
         self.next.nodes.remove(&**name);
@@ -104,8 +112,8 @@ impl ViewBuilder {
     fn change_node(&mut self, name: &Folded, record: Arc<NodeRecord>, status: MemberStatus) {
         let node = self.next.nodes.get(&**name).expect("the caller saw that it is shown");
         let serf = Check::serf(status, node.serf.create_index, 0);
-        let serf_changed = serf.record.status != node.serf.record.status;
-        let previous = node.serf.record.status;
+        let previous = node.serf.record.status();
+        let serf_changed = serf.record.status() != previous;
         if node.record != record {
             let stamp = self.stamp();
             self.edit_node(name, |node| {
@@ -123,8 +131,8 @@ impl ViewBuilder {
         }
         if serf_changed {
             let stamp = self.stamp();
-            let serf = Arc::new(Check { modify_index: stamp, ..(*serf).clone() });
-            let shown = Arc::clone(&serf);
+            let serf = Check { modify_index: stamp, ..serf };
+            let shown = serf.clone();
             self.edit_node_checks(
                 name,
                 |node| node.serf = serf,
@@ -137,8 +145,7 @@ impl ViewBuilder {
     /// changes.
     fn touch_services_of(&mut self, name: &Folded, stamp: u64) {
         let Some(node) = self.next.nodes.get(&**name) else { return };
-        let services: BTreeSet<Folded> =
-            node.instances.values().map(|i| fold(i.record.name.as_str())).collect();
+        let services: BTreeSet<Folded> = node.instances.values().map(|i| fold(i.record.name())).collect();
         for service in services {
             if let Some(service) = self.next.services.get_mut(&*service) {
                 Arc::make_mut(service).index = stamp;
@@ -177,7 +184,7 @@ impl ViewBuilder {
         for instance in node.instances.values() {
             let own = Health::worst(instance.checks.values().map(|c| c.health()));
             if concerned(own) {
-                let service = fold(instance.record.name.as_str());
+                let service = fold(instance.record.name());
                 let kind = ChangeKind::InstanceChanged(Arc::clone(instance), on_node.max(own));
                 self.log(&node.record.name, Some(service), kind);
             }
