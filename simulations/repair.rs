@@ -49,7 +49,7 @@ fn state_bytes(world: &World, host: HostId) -> usize {
     for owner in agent.owners() {
         bytes += 40;
         for key in agent.entry_keys(owner) {
-            let (_, _, body) = agent.entry_bytes(owner, &key).expect("it is listed");
+            let (_, _, body) = agent.entry_bytes(owner, key).expect("it is listed");
             bytes += body.len() + 8;
         }
     }
