@@ -55,6 +55,7 @@ fn router(parts: ApiParts) -> axum::Router {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         started_unix_ms: parts.started_unix_ms,
         limits: Limits::default(),
+        script_checks: parts.config["enable_script_checks"] == true,
         settings: settings(&parts.config),
         config: parts.config,
     };

@@ -62,6 +62,10 @@ pub struct AgentArgs {
     #[arg(long, env = "SHOAL_ALLOW_PLAINTEXT", value_parser = clap::builder::FalseyValueParser::new())]
     pub allow_plaintext: bool,
 
+    /// Let callers of the API register checks that run programs, as the user that the agent runs as
+    #[arg(long, env = "SHOAL_ENABLE_SCRIPT_CHECKS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub enable_script_checks: bool,
+
     /// A tag of this node; repeatable
     #[arg(long = "tag", value_name = "K=V", env = "SHOAL_TAG")]
     pub tags: Vec<String>,

@@ -153,6 +153,8 @@ fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<St
         ("shoal_local_health", u64::from(stats.local_health)),
         ("shoal_members_held", stats.members_held as u64),
         ("shoal_checks_held", stats.checks_held as u64),
+        ("shoal_checks_scheduled", stats.probes_scheduled as u64),
+        ("shoal_check_runs_total", stats.probe_runs),
         ("shoal_coordinate_updates_total", stats.coordinate_updates),
         ("shoal_coordinate_resets_total", stats.coordinate_resets),
         ("shoal_coordinates_known", stats.coordinates_known as u64),

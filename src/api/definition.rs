@@ -6,6 +6,7 @@
 
 mod check;
 mod service;
+mod target;
 
 pub(super) use check::{check_registration, check_update};
 pub(super) use service::service_registration;

@@ -184,6 +184,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// A flag that is `default` when it is not given.
+    pub(super) fn flag_or(&self, field: &str, default: bool) -> Result<bool, String> {
+        if self.get(field).is_none() { Ok(default) } else { self.flag(field) }
+    }
+
     pub(super) fn int(&self, field: &str) -> Result<i64, String> {
         match self.get(field) {
             None => Ok(0),
@@ -231,14 +236,20 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// An object with free keys and lists as values: how many there are.
-    pub(super) fn count_lists(&self, field: &str) -> Result<usize, String> {
-        let entries = self.entries(field)?;
-        let wrong = entries.iter().find(|(_, value)| !matches!(value, Json::List(_) | Json::Null));
-        match wrong {
-            Some((_, value)) => Err(self.wrong(field, value, "[]string")),
-            None => Ok(entries.len()),
+    /// An object with free keys and lists of texts as values; of duplicates the last counts.
+    pub(super) fn lists(&self, field: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
+        let mut lists = BTreeMap::new();
+        for (key, value) in self.entries(field)? {
+            let items: &[Json] = match value {
+                Json::List(items) => items,
+                Json::Null => &[],
+                other => return Err(self.wrong(field, other, "[]string")),
+            };
+            let texts =
+                items.iter().map(|item| item.as_text().ok_or_else(|| self.wrong(field, item, "string")));
+            lists.insert(key.clone(), texts.collect::<Result<_, _>>()?);
         }
+        Ok(lists)
     }
 
     /// An object with free keys and texts as values; of duplicates the last counts.

@@ -9,7 +9,9 @@ use super::query::{check_tenancy, parse_bool};
 use super::reply::{Failure, Outcome, done};
 use super::request::{Reply, Request, RequestError};
 use super::route::Call;
-use crate::model::{CheckId, CheckStatus, InstanceId, LocalCommand, LocalError};
+use crate::model::{
+    CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, LocalCommand, LocalError, ProbeTarget,
+};
 use http::StatusCode;
 use tokio::sync::oneshot;
 
@@ -96,10 +98,26 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Whoever may register a script may run any program as the agent's user: that must be wanted.
+    fn admits(&self, check: &CheckDefinition) -> Result<(), Failure> {
+        let is_script =
+            matches!(&check.kind, CheckKind::Probe(p) if matches!(p.target, ProbeTarget::Script { .. }));
+        if is_script && !self.app.info.script_checks {
+            return Err(Failure::internal(
+                "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' \
+                 to true",
+            ));
+        }
+        Ok(())
+    }
+}
+
 pub(super) async fn register_service(mut call: Call) -> Outcome {
     call.tenancy()?;
     let body = call.body().await?;
     let definition = Box::new(service_registration(&body)?);
+    definition.checks.iter().try_for_each(|check| call.admits(check))?;
     let replace_existing_checks = call.query.has("replace-existing-checks")
         && parse_bool(call.query.get("replace-existing-checks")).unwrap_or(true);
     call.command(LocalCommand::RegisterService { definition, replace_existing_checks }).await
@@ -115,6 +133,7 @@ pub(super) async fn register_check(mut call: Call) -> Outcome {
     call.tenancy()?;
     let body = call.body().await?;
     let definition = Box::new(check_registration(&body)?);
+    call.admits(&definition)?;
     let asked = call.app.ask(|reply| Request::Local(LocalCommand::RegisterCheck(definition), reply));
     match asked.await? {
         Ok(()) => Ok(done()),

@@ -89,6 +89,8 @@ pub struct StaticInfo {
     pub limits: Limits,
     /// The effective configuration, without secrets, shown as `DebugConfig`. An object.
     pub config: serde_json::Value,
+    /// Whether callers may register checks that run programs.
+    pub script_checks: bool,
     /// The profile and each constant of timing and limits, as a part of it.
     pub settings: serde_json::Value,
 }

@@ -1,7 +1,8 @@
 //! What happened inside the agent, for whoever drives it.
 
-use crate::model::{EntryKey, Generation, NodeKey, NodeName};
+use crate::model::{CheckId, EntryKey, Generation, NodeKey, NodeName, Probe};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What changed inside the agent, past tense, for whoever drives it. Drained by
 /// [`Agent::poll_event`](super::Agent::poll_event); details are read through the getters.
@@ -18,6 +19,18 @@ pub enum Event {
     /// Something in [`Agent::local`](super::Agent::local) changed by itself (a TTL expired, a
     /// heartbeat changed a status): persist it before long.
     LocalChanged,
+    /// A check is to be carried out; bring the result back with
+    /// [`Agent::handle_finding`](super::Agent::handle_finding), whatever it is.
+    ProbeDue {
+        /// Which check.
+        id: CheckId,
+        /// Which run of it.
+        number: u64,
+        /// What is to be done.
+        probe: Arc<Probe>,
+    },
+    /// A check was deregistered or replaced while a run of it was under way: end that run.
+    ProbeEnded(CheckId),
     /// The generation was raised because peers remember a higher one: persist it now.
     GenerationRaised(Generation),
     /// The first exchange with a cluster completed.

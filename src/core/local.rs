@@ -135,6 +135,23 @@ fn update_check(
     Ok(())
 }
 
+/// A check that the agent carries out itself has had a result: its output, and its status if that is
+/// decided by it.
+pub(super) fn finding(
+    state: &mut LocalState,
+    id: &CheckId,
+    status: Option<CheckStatus>,
+    output: &str,
+    now: Instant,
+) {
+    let Some(check) = state.checks.get(id) else { return };
+    let status = status.unwrap_or(check.status);
+    if status != check.status || *check.output != *output {
+        let updated = with_status(check, status, Arc::from(truncate_output(output)), None, now);
+        state.checks.insert(id.clone(), Arc::new(updated));
+    }
+}
+
 fn with_status(
     check: &LocalCheck,
     status: CheckStatus,
@@ -186,7 +203,7 @@ fn checks_of<'a>(state: &'a LocalState, service: &'a InstanceId) -> impl Iterato
 fn ttl_of(definition: &CheckDefinition) -> Option<Duration> {
     match definition.kind {
         CheckKind::Ttl { ttl } => Some(ttl),
-        CheckKind::Maintenance => None,
+        CheckKind::Maintenance | CheckKind::Probe(_) => None,
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod agent;
 mod catalog;
+mod checks;
 pub mod config;
 mod coordinates;
 mod damping;

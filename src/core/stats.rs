@@ -98,6 +98,10 @@ pub struct Stats {
     pub checks: u64,
     /// Members that are shown as failed, though reachable, since they kept coming and going.
     pub members_held: usize,
+    /// Checks of this host that its agent carries out.
+    pub probes_scheduled: usize,
+    /// Runs of them that were begun.
+    pub probe_runs: u64,
     /// Checks of this host that others are told are worse than they are, since they keep changing.
     pub checks_held: usize,
     /// Times that probing had to be started anew; anything but 0 is a bug.

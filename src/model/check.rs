@@ -1,5 +1,6 @@
-use super::{CheckId, Extensions, InstanceId};
+use super::{CheckId, Extensions, InstanceId, Probe};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The most output of a check that is kept, in bytes.
@@ -79,14 +80,17 @@ pub enum CheckKind {
     },
     /// Set while the node or an instance is in maintenance; always critical.
     Maintenance,
+    /// By the agent itself.
+    Probe(Arc<Probe>),
 }
 
 impl CheckKind {
     /// The kind's word, as it stands in [`CheckRecord::kind`].
-    pub const fn as_str(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Ttl { .. } => "ttl",
             Self::Maintenance => "maintenance",
+            Self::Probe(probe) => probe.target.as_str(),
         }
     }
 }

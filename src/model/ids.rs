@@ -16,7 +16,8 @@ pub struct NameError {
 }
 
 impl NameError {
-    fn new(what: &'static str, value: &str, want: &'static str) -> Self {
+    /// What was to be `what` is `value`, which is not `want`.
+    pub fn new(what: &'static str, value: &str, want: &'static str) -> Self {
         Self { what, value: value.chars().take(80).collect(), want }
     }
 }

@@ -1,8 +1,9 @@
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A check that the agent carries out itself, over and over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// What is done.
     pub target: ProbeTarget,
@@ -21,7 +22,7 @@ pub struct Probe {
 }
 
 /// What a probe is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProbeTarget {
     /// An HTTP request: 2xx is passing, 429 warning.
     Http(HttpProbe),
@@ -75,7 +76,7 @@ impl ProbeTarget {
 }
 
 /// An HTTP request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpProbe {
     /// `http://` or `https://`.
     pub url: String,
@@ -92,7 +93,7 @@ pub struct HttpProbe {
 }
 
 /// How a server is known.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProbeTls {
     /// The name in the server's certificate; empty for that of the target.
     pub server_name: String,

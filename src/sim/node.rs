@@ -79,7 +79,7 @@ impl Disk {
         for (id, check) in &self.local.checks {
             let deadline = match check.definition.kind {
                 crate::model::CheckKind::Ttl { ttl } => check.deadline.map(|_| Instant::START + ttl),
-                crate::model::CheckKind::Maintenance => None,
+                crate::model::CheckKind::Maintenance | crate::model::CheckKind::Probe(_) => None,
             };
             let critical_since = (check.status == CheckStatus::Critical).then_some(Instant::START);
             let restored = LocalCheck { deadline, critical_since, ..(**check).clone() };

@@ -157,7 +157,7 @@ impl Reference {
     fn put_check(&mut self, definition: &CheckDefinition, now: Instant) {
         let time_to_live = match definition.kind {
             CheckKind::Ttl { ttl } => Some(ttl),
-            CheckKind::Maintenance => None,
+            CheckKind::Maintenance | CheckKind::Probe(_) => None,
         };
         let known = self.checks.get(&definition.id);
         let status = known.map_or(definition.initial_status.unwrap_or(CheckStatus::Critical), |c| c.status);

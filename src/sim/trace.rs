@@ -51,6 +51,8 @@ impl Trace {
             Event::MemberRemoved(key) => (2_u8, key).hash(&mut self.hash),
             Event::EntryChanged(owner, key) => (3_u8, owner, key).hash(&mut self.hash),
             Event::LocalChanged
+            | Event::ProbeDue { .. }
+            | Event::ProbeEnded(_)
             | Event::GenerationRaised(_)
             | Event::Joined { .. }
             | Event::JoinRetried { .. }

@@ -154,6 +154,8 @@ pub struct AgentConfig {
     data_dir: Option<PathBuf>,
     profile: Profile,
     allow_plaintext: bool,
+    /// Whoever may use the API may register checks that run programs.
+    enable_script_checks: bool,
     tags: BTreeMap<String, String>,
     log_level: String,
     log_format: LogFormat,
@@ -213,6 +215,7 @@ impl AgentConfig {
             data_dir: data_dir(raw)?,
             profile,
             allow_plaintext,
+            enable_script_checks: raw.flag("enable_script_checks")?,
             tags: tags(raw)?,
             log_level: raw
                 .parsed("log_level", LOG_LEVEL_WANT, log_level)?

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "no_persist",
     "profile",
     "allow_plaintext",
+    "enable_script_checks",
     "tag",
     "log_level",
     "log_format",
@@ -215,7 +216,11 @@ impl RawConfig {
                 self.values.insert(key, (toml::Value::String(text), Origin::Flag));
             }
         }
-        for (key, on) in [("no_persist", args.no_persist), ("allow_plaintext", args.allow_plaintext)] {
+        for (key, on) in [
+            ("no_persist", args.no_persist),
+            ("allow_plaintext", args.allow_plaintext),
+            ("enable_script_checks", args.enable_script_checks),
+        ] {
             if on {
                 self.values.insert(key, (toml::Value::Boolean(true), Origin::Flag));
             }

@@ -93,6 +93,7 @@ impl Driver {
                 self.publisher.local(&self.agent);
                 self.registrations.changed(now);
             }
+            Event::ProbeDue { .. } | Event::ProbeEnded(_) => {}
             Event::GenerationRaised(generation) => {
                 tracing::info!(
                     generation = generation.0,

@@ -60,6 +60,8 @@ struct SavedCheck {
 enum SavedKind {
     Ttl(Duration),
     Maintenance,
+    /// As JSON, so that a later version can add to it.
+    Probe(String),
 }
 
 impl Saved {
@@ -154,6 +156,9 @@ fn save_check(c: &LocalCheck, moment: Moment) -> SavedCheck {
         kind: match d.kind {
             CheckKind::Ttl { ttl } => SavedKind::Ttl(ttl),
             CheckKind::Maintenance => SavedKind::Maintenance,
+            CheckKind::Probe(ref probe) => {
+                SavedKind::Probe(serde_json::to_string(probe).expect("a probe is plain data with text keys"))
+            }
         },
         initial_status: d.initial_status,
         interval: d.interval.clone(),
@@ -170,11 +175,15 @@ fn restore_check(c: &SavedCheck, moment: Moment) -> Result<LocalCheck, NameError
     let kind = match c.kind {
         SavedKind::Ttl(ttl) => CheckKind::Ttl { ttl },
         SavedKind::Maintenance => CheckKind::Maintenance,
+        SavedKind::Probe(ref text) => {
+            let probe = serde_json::from_str(text);
+            CheckKind::Probe(Arc::new(probe.map_err(|_| NameError::new("probe", text, "a probe as JSON"))?))
+        }
     };
     // A clock that was set back must not make a TTL longer than it is.
     let latest = match kind {
         CheckKind::Ttl { ttl } => moment.now + ttl,
-        CheckKind::Maintenance => moment.now,
+        CheckKind::Maintenance | CheckKind::Probe(_) => moment.now,
     };
     let definition = CheckDefinition {
         id: CheckId::new(&c.id)?,

@@ -1,12 +1,22 @@
 //! Checks: the fields they may have, what is refused, and which kinds this version runs.
 
+use super::target::Target;
 use super::{decode_failed, parse};
 use crate::api::duration::{self, Nanos};
 use crate::api::json::{Field, Json, Object};
 use crate::api::reply::Failure;
-use crate::model::{CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, LocalCommand};
+use crate::model::{
+    CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, LocalCommand, OUTPUT_BYTES_MAX, Probe,
+    ProbeTarget,
+};
+use std::sync::Arc;
 use std::time::Duration;
 
+/// Shorter intervals are made as long.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// How long a run may take unless the caller says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// An instance is not removed sooner than this after its check turned critical.
 const DEREGISTER_AFTER_MIN: Duration = Duration::from_secs(60);
 
@@ -52,15 +62,7 @@ const CHECK: &[Field] = &[
 const UPDATE: &[Field] = &[&["Status"], &["Output"], &["CheckID"]];
 
 /// Kinds of check that only later versions run, by the field that asks for them.
-const OTHER_KINDS: &[(&str, &str)] = &[
-    ("HTTP", "HTTP"),
-    ("TCP", "TCP"),
-    ("UDP", "UDP"),
-    ("GRPC", "gRPC"),
-    ("H2PING", "H2PING"),
-    ("DockerContainerID", "Docker"),
-    ("OSService", "OSService"),
-];
+const OTHER_KINDS: &[(&str, &str)] = &[("DockerContainerID", "Docker"), ("OSService", "OSService")];
 
 /// A check as the caller sent it.
 #[derive(Debug, Default, PartialEq)]
@@ -75,8 +77,11 @@ pub(super) struct RawCheck {
     timeout: Nanos,
     deregister_after: Nanos,
     output_max_size: i64,
+    successes_before_passing: i64,
     failures_before_warning: i64,
     failures_before_critical: i64,
+    /// What the agent is to do itself.
+    target: Target,
     /// The word of the first kind asked for that this version does not run.
     other_kind: Option<&'static str>,
     is_alias: bool,
@@ -93,21 +98,11 @@ impl RawCheck {
                 other_kind = Some(*word);
             }
         }
-        if !object.texts("ScriptArgs")?.is_empty() && other_kind != Some("Docker") {
-            other_kind = Some("script");
-        }
         let is_alias = !object.text("AliasNode")?.is_empty() || !object.text("AliasService")?.is_empty();
         let mut extras = false;
-        for field in ["Method", "Body", "Shell", "TLSServerName", "Token"] {
+        for field in ["Shell", "Token"] {
             extras |= !object.text(field)?.is_empty();
         }
-        for field in ["DisableRedirects", "TCPUseTLS", "GRPCUseTLS", "TLSSkipVerify"] {
-            extras |= object.flag(field)?;
-        }
-        // On by default, so that giving it says nothing.
-        object.flag("H2PingUseTLS")?;
-        extras |= object.count_lists("Header")? > 0;
-        extras |= object.int("SuccessBeforePassing")? != 0;
         let id = match object.text("CheckID")? {
             id if id.is_empty() => object.text("ID")?,
             id => id,
@@ -123,8 +118,10 @@ impl RawCheck {
             timeout: object.duration("Timeout")?,
             deregister_after: object.duration("DeregisterCriticalServiceAfter")?,
             output_max_size: object.int("OutputMaxSize")?,
+            successes_before_passing: object.int("SuccessBeforePassing")?,
             failures_before_warning: object.int("FailuresBeforeWarning")?,
             failures_before_critical: object.int("FailuresBeforeCritical")?,
+            target: Target::read(&object)?,
             other_kind,
             is_alias,
             extras,
@@ -138,7 +135,7 @@ impl RawCheck {
 
     /// What every agent of this dialect refuses.
     pub(super) fn validate(&self) -> Result<(), Failure> {
-        let with_interval = self.other_kind.is_some();
+        let with_interval = self.other_kind.is_some() || self.target.is_some();
         let critical = self.failures_before_critical;
         let warning = if self.failures_before_warning == 0 { critical } else { self.failures_before_warning };
         let why = if self.interval > 0 && self.ttl > 0 {
@@ -172,13 +169,14 @@ impl RawCheck {
         }
     }
 
-    /// This version runs TTL checks; what needs more is refused rather than never run.
+    /// What this version does not run is refused rather than never run.
     pub(super) fn refuse_other_kinds(&self) -> Result<(), Failure> {
         let kind = if self.is_alias { Some("alias") } else { self.other_kind };
         match kind {
             None => Ok(()),
             Some(kind) => Err(Failure::bad(format!(
-                "Invalid check: {kind} checks are not supported: this version runs TTL checks only"
+                "Invalid check: {kind} checks are not supported: this version runs TTL, HTTP, TCP, UDP, gRPC, \
+                 H2PING and script checks"
             ))),
         }
     }
@@ -190,7 +188,7 @@ impl RawCheck {
 
     /// The definition under `id`. `unset` is how a duration that was not given is shown.
     pub(super) fn define(
-        self,
+        mut self,
         id: String,
         default_name: impl FnOnce() -> String,
         service_id: Option<InstanceId>,
@@ -198,12 +196,36 @@ impl RawCheck {
         unset: &str,
     ) -> Result<CheckDefinition, Failure> {
         let shown = |nanos: Nanos| if nanos == 0 { unset.to_owned() } else { duration::format(nanos) };
+        let whole = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
+        let critical = whole(self.failures_before_critical).max(1);
+        let warning = whole(self.failures_before_warning);
+        let kind = match self.target.take() {
+            None => CheckKind::Ttl { ttl: duration::to_std(self.ttl) },
+            Some(target) => CheckKind::Probe(Arc::new(Probe {
+                timeout: if self.timeout > 0 {
+                    duration::to_std(self.timeout)
+                } else if matches!(target, ProbeTarget::Script { .. }) {
+                    SCRIPT_TIMEOUT
+                } else {
+                    TIMEOUT
+                },
+                target,
+                interval: duration::to_std(self.interval).max(INTERVAL_MIN),
+                successes_before_passing: whole(self.successes_before_passing).max(1),
+                failures_before_warning: if warning == 0 { critical } else { warning },
+                failures_before_critical: critical,
+                output_bytes_max: match usize::try_from(self.output_max_size) {
+                    Ok(0) | Err(_) => OUTPUT_BYTES_MAX,
+                    Ok(bytes) => bytes.min(OUTPUT_BYTES_MAX),
+                },
+            })),
+        };
         Ok(CheckDefinition {
             id: CheckId::new(id).map_err(|e| Failure::bad(format!("Invalid check: {e}")))?,
             name: if self.name.is_empty() { default_name() } else { self.name },
             notes: self.notes,
             service_id,
-            kind: CheckKind::Ttl { ttl: duration::to_std(self.ttl) },
+            kind,
             initial_status,
             interval: shown(self.interval),
             timeout: shown(self.timeout),

@@ -448,6 +448,7 @@ async fn an_agent_that_stopped_says_so() {
         started_unix_ms: 0,
         limits: crate::api::Limits::default(),
         config: serde_json::Value::Null,
+        script_checks: false,
         settings: serde_json::json!({ "profile": "lan" }),
     };
     let mut world = World::new();

@@ -168,6 +168,7 @@ impl World {
             started_unix_ms: 7,
             limits,
             config: serde_json::json!({ "bind": "10.0.0.1" }),
+            script_checks: false,
             settings: serde_json::json!({ "profile": "lan" }),
         };
         let world = Self { router: router(Context { view, requests, info }), builder };

@@ -11,6 +11,7 @@ mod pulls;
 mod settled;
 
 use super::catalog::Catalog;
+use super::checks::Schedule;
 use super::config::{Config, Effective};
 use super::coordinates::Coordinates;
 use super::damping::{CheckDamping, Damping};
@@ -109,6 +110,7 @@ pub struct Agent {
     join: Join,
     damping: Damping,
     check_damping: CheckDamping,
+    schedule: Schedule,
     coordinates: Coordinates,
     leave: Option<Leave>,
     rng: SmallRng,
@@ -155,6 +157,7 @@ impl Agent {
             coordinates: Coordinates::new(rng.clone().random()),
             damping: Damping::default(),
             check_damping: CheckDamping::default(),
+            schedule: Schedule::new(rng.clone()),
             leave: None,
             alone: true,
             claimed_at: None,
@@ -170,6 +173,7 @@ impl Agent {
             local,
         };
         agent.publish_all();
+        agent.schedule.restore(&agent.local, now);
         agent.join(&address_book, now);
         agent
     }
@@ -341,6 +345,8 @@ impl Agent {
             checks: swim.checks,
             members_held: self.damping.held(),
             checks_held: self.check_damping.held(),
+            probes_scheduled: self.schedule.len(),
+            probe_runs: self.schedule.begun,
             coordinate_updates: self.coordinates.updates(),
             coordinate_resets: self.coordinates.resets(),
             coordinates_known: self.coordinates.known(),
@@ -472,8 +478,9 @@ impl Agent {
         let mut next = [gossip, leave].into_iter().flatten().min();
         if self.phase == Phase::Running {
             let expiry = self.check_deadline.map(|at| (at, "check expiry"));
-            let check =
-                self.check_damping.next().map(|at| (at, "held check")).into_iter().chain(expiry).min();
+            let due = self.schedule.next().map(|at| (at, "probe due"));
+            let held_check = self.check_damping.next().map(|at| (at, "held check"));
+            let check = [expiry, due, held_check].into_iter().flatten().min();
             let repair = self.repair.next_deadline();
             let held = self.damping.next().map(|at| (at, "held member"));
             let parts = [next, held, self.swim.next_deadline(), self.join.next_deadline(), repair, check];

@@ -1,12 +1,13 @@
 //! This host's registrations, and how they become this node's entries in the catalog.
 
 use super::{Agent, Phase};
+use crate::core::checks::Run;
 use crate::core::event::Event;
 use crate::core::gossip::spread::Age;
 use crate::core::local;
 use crate::model::{
-    CheckId, CheckRecord, Entry, EntryKey, Extensions, Instant, LocalCheck, LocalCommand, LocalError,
-    LocalState, NodeRecord, Version,
+    CheckId, CheckRecord, CheckStatus, Entry, EntryKey, Extensions, Instant, LocalCheck, LocalCommand,
+    LocalError, LocalState, NodeRecord, Version,
 };
 use crate::wire::frame::{Head, Record};
 use crate::wire::record;
@@ -75,11 +76,35 @@ impl Agent {
         if told {
             self.settle(None, now);
         }
+        while let Some(Run { id, number, probe }) = self.schedule.begin(now) {
+            self.events.push_back(Event::ProbeDue { id, number, probe });
+        }
         if self.check_deadline.is_none_or(|at| at > now) {
             return;
         }
         let mut after = self.local.clone();
         if local::expire(&mut after, now) {
+            self.set_local(after, now);
+        }
+    }
+
+    /// A run of a check that [`Event::ProbeDue`] asked for has ended like this.
+    pub fn handle_finding(
+        &mut self,
+        id: &CheckId,
+        number: u64,
+        status: CheckStatus,
+        output: &str,
+        now: Instant,
+    ) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let decided = self.schedule.end(id, number, status, now);
+        // While too few results in a row are there, output and status stay what they were.
+        if decided.is_some() {
+            let mut after = self.local.clone();
+            local::finding(&mut after, id, decided, output, now);
             self.set_local(after, now);
         }
     }
@@ -97,9 +122,19 @@ impl Agent {
             match &item {
                 DiffItem::Update { old: (_, old), new: (id, new) } => {
                     self.check_damping.note(id, old.status, new.status, &self.config, now);
+                    if self.schedule.put(new, now) {
+                        self.events.push_back(Event::ProbeEnded((*id).clone()));
+                    }
                 }
-                DiffItem::Remove(id, _) => self.check_damping.forget(id),
-                DiffItem::Add(..) => {}
+                DiffItem::Remove(id, _) => {
+                    self.check_damping.forget(id);
+                    if self.schedule.remove(id) {
+                        self.events.push_back(Event::ProbeEnded((*id).clone()));
+                    }
+                }
+                DiffItem::Add(_, new) => {
+                    self.schedule.put(new, now);
+                }
             }
             keys.push(EntryKey::Check(changed_key(&item).clone()));
         }

@@ -201,6 +201,8 @@ impl World {
                 self.names_refused += 1;
                 self.end(host, End::NameTaken);
             }
+            // Nothing is there to be probed: hosts of a world have no services that run.
+            Event::ProbeDue { .. } | Event::ProbeEnded(_) => {}
             Event::EntryChanged(..) | Event::JoinRetried { .. } | Event::Left { .. } => {}
         }
     }
