@@ -277,3 +277,57 @@ fn an_agent_whose_name_is_taken_ends_with_2_and_names_the_holder() {
     assert!(second.log().contains(&first.gossip()), "{}", second.log());
     assert_eq!(first.get("/v1/agent/self").status, 200);
 }
+
+/// A server that answers every request with the status that it is told to.
+fn web_server() -> (std::net::SocketAddr, std::sync::Arc<std::sync::atomic::AtomicU16>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    let status = std::sync::Arc::new(std::sync::atomic::AtomicU16::new(200));
+    let told = std::sync::Arc::clone(&status);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut request = [0; 4096];
+            let _ = std::io::Read::read(&mut stream, &mut request);
+            let status = told.load(std::sync::atomic::Ordering::Relaxed);
+            let answer =
+                format!("HTTP/1.1 {status} Said\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhm");
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    (addr, status)
+}
+
+#[test]
+fn checks_are_carried_out_and_their_results_shown() {
+    let place = Place::new();
+    let agent = place.start("one", &["--enable-script-checks"]);
+    let (addr, status) = web_server();
+    let body = format!(
+        r#"{{"Name": "web", "Port": 1, "Checks": [
+            {{"CheckID": "http", "HTTP": "http://{addr}/", "Interval": "1s", "FailuresBeforeCritical": 2}},
+            {{"CheckID": "tcp", "TCP": "{addr}", "Interval": "1s"}},
+            {{"CheckID": "script", "Args": ["sh", "-c", "echo so so; exit 1"], "Interval": "1s"}}]}}"#
+    );
+    register(&agent, &body);
+    let check = |id: &str| agent.get("/v1/agent/checks").json()[id].clone();
+    let becomes = |id: &str, status: &str| {
+        let found = poll(PATIENCE, || Some(check(id)).filter(|c| c["Status"] == status));
+        found.unwrap_or_else(|| panic!("{id}: {}\n{}", check(id), agent.log()))
+    };
+    let output = |check: &Value| check["Output"].as_str().expect("text").to_owned();
+    assert_eq!(output(&becomes("http", "passing")), format!("HTTP GET http://{addr}/: 200 OK Output: hm"));
+    assert_eq!(output(&becomes("tcp", "passing")), format!("TCP connect {addr}: Success"));
+    assert_eq!(output(&becomes("script", "warning")).trim(), "so so");
+    status.store(503, std::sync::atomic::Ordering::Relaxed);
+    assert!(output(&becomes("http", "critical")).contains("503"));
+    let health = agent.get("/v1/health/checks/web").json();
+    let critical = health.as_array().expect("a list").iter().filter(|c| c["Status"] == "critical").count();
+    assert_eq!(critical, 1, "{health}");
+    // It is taken up again by the next process.
+    agent.kill();
+    status.store(200, std::sync::atomic::Ordering::Relaxed);
+    let agent = place.start("one", &["--enable-script-checks"]);
+    let passing = || agent.get("/v1/agent/checks").json()["http"]["Status"] == "passing";
+    assert!(poll(PATIENCE, || passing().then_some(())).is_some(), "{}", agent.log());
+}

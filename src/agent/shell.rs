@@ -178,6 +178,7 @@ impl Shell {
             config,
             log: wiring.log,
             shutdown,
+            runtime: wiring.runtime.clone(),
         });
         std::thread::Builder::new().name("shoal-protocol".to_owned()).spawn(move || {
             // Dropped last, also when the loop panics: the socket file is ours until then.

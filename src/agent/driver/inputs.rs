@@ -2,6 +2,7 @@
 //! ports; datagrams to send, and events.
 
 use super::{Driver, Ended, PER_TURN_MAX, answer_later};
+use crate::agent::checks::{Finding, Outcome};
 use crate::core::Event;
 use crate::model::{EntryKey, Instant};
 use std::time::Duration;
@@ -56,6 +57,24 @@ impl Driver {
         }
     }
 
+    /// Runs of checks have ended, this one and perhaps others.
+    pub(super) fn checked(&mut self, outcome: Outcome, now: Instant) {
+        let mut next = Some(outcome);
+        for _ in 0..PER_TURN_MAX {
+            let Some((id, number, Finding { status, output })) = next.take() else { break };
+            tracing::debug!(check = id.as_str(), status = status.as_str(), "a check was carried out");
+            self.agent.handle_finding(&id, number, status, &output, now);
+            self.drain(now);
+            next = self.outcomes.try_recv().ok();
+        }
+        if let Some((id, number, Finding { status, output })) = next {
+            self.agent.handle_finding(&id, number, status, &output, now);
+            self.drain(now);
+        }
+        // Output alone is nobody else's business, but this host's users see it.
+        self.publisher.local(&self.agent);
+    }
+
     /// Takes everything that the protocol has to say.
     pub(super) fn drain(&mut self, now: Instant) {
         loop {
@@ -93,7 +112,8 @@ impl Driver {
                 self.publisher.local(&self.agent);
                 self.registrations.changed(now);
             }
-            Event::ProbeDue { .. } | Event::ProbeEnded(_) => {}
+            Event::ProbeDue { id, number, probe } => self.runner.start(id, number, probe),
+            Event::ProbeEnded(id) => self.runner.forget(&id),
             Event::GenerationRaised(generation) => {
                 tracing::info!(
                     generation = generation.0,

@@ -9,6 +9,7 @@
 mod inputs;
 mod requests;
 
+use super::checks::{Context, Outcome, Runner};
 use super::clock::Clock;
 use super::config::AgentConfig;
 use super::http::Server;
@@ -23,6 +24,7 @@ use crate::core::Agent;
 use crate::model::{Instant, NodeName};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -74,6 +76,8 @@ pub(super) struct Parts {
     pub(super) config: AgentConfig,
     pub(super) log: Option<LogControl>,
     pub(super) shutdown: Shutdown,
+    /// Where checks are carried out.
+    pub(super) runtime: Handle,
 }
 
 /// What ended a wait.
@@ -84,6 +88,7 @@ enum Woken {
     Written(Result<(), String>),
     Request(Option<Request>),
     Background(Background),
+    Checked(Outcome),
     Socket,
 }
 
@@ -109,6 +114,9 @@ pub(super) struct Driver {
     requests_open: bool,
     background: mpsc::Receiver<Background>,
     to_background: mpsc::Sender<Background>,
+    /// Carries out this host's checks.
+    runner: Runner,
+    outcomes: mpsc::Receiver<Outcome>,
     config: AgentConfig,
     log: Option<LogControl>,
     shutdown: Shutdown,
@@ -132,6 +140,7 @@ fn answer_later<T: Send + 'static>(reply: Reply<T>, result: Result<T, RequestErr
 impl Driver {
     pub(super) fn new(parts: Parts) -> Self {
         let (to_background, background) = mpsc::channel(BACKGROUND_MAX);
+        let (runner, outcomes) = Runner::new(parts.runtime, Context::new(), Runner::RUNS_MAX);
         let identity = parts.agent.identity();
         let now = parts.clock.now();
         Self {
@@ -146,6 +155,8 @@ impl Driver {
             requests_open: true,
             background,
             to_background,
+            runner,
+            outcomes,
             config: parts.config,
             log: parts.log,
             shutdown: parts.shutdown,
@@ -211,6 +222,7 @@ impl Driver {
             () = self.shutdown.graceful.cancelled(), if self.leave_by.is_none() => Woken::Graceful,
             result = self.registrations.finished() => Woken::Written(result),
             Some(done) = self.background.recv() => Woken::Background(done),
+            Some(outcome) = self.outcomes.recv() => Woken::Checked(outcome),
             () = timer => Woken::Timer,
             request = self.requests.recv(), if take_requests => Woken::Request(request),
             () = self.socket.ready() => Woken::Socket,
@@ -227,6 +239,7 @@ impl Driver {
             Woken::Graceful => self.begin_leaving(now),
             Woken::Written(result) => self.written(result, now),
             Woken::Background(done) => self.background_done(done, now),
+            Woken::Checked(outcome) => self.checked(outcome, now),
             Woken::Request(Some(request)) => self.request(request, now),
             Woken::Request(None) => self.requests_open = false,
             Woken::Timer | Woken::Socket => {}
