@@ -316,7 +316,7 @@ fn checks_are_carried_out_and_their_results_shown() {
         found.unwrap_or_else(|| panic!("{id}: {}\n{}", check(id), agent.log()))
     };
     let output = |check: &Value| check["Output"].as_str().expect("text").to_owned();
-    assert_eq!(output(&becomes("http", "passing")), format!("HTTP GET http://{addr}/: 200 OK Output: hm"));
+    assert_eq!(output(&becomes("http", "passing")), format!("HTTP GET http://{addr}/: 200 Said Output: hm"));
     assert_eq!(output(&becomes("tcp", "passing")), format!("TCP connect {addr}: Success"));
     assert_eq!(output(&becomes("script", "warning")).trim(), "so so");
     status.store(503, std::sync::atomic::Ordering::Relaxed);

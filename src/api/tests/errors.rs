@@ -371,7 +371,7 @@ async fn every_refusal_has_the_status_and_text_that_clients_know() {
 async fn a_refused_registration_changes_nothing() {
     let world = World::new();
     world
-        .put("/v1/agent/service/register", r#"{"Name":"a","Check":{"HTTP":"http://x/","Interval":"1s"}}"#)
+        .put("/v1/agent/service/register", r#"{"Name":"a","Check":{"Args":["true"],"Interval":"1s"}}"#)
         .await;
     assert_eq!(world.get("/v1/agent/services").await.body, "{}");
     assert_eq!(world.get("/v1/health/service/a").await.body, "[]");
