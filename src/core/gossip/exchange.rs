@@ -180,17 +180,18 @@ impl Exchange {
         self.full && !self.shared && !comparing && self.wants.len() >= SHARED_MIN
     }
 
-    /// Gives away all but one in `among` of the owners on its list, in as many lists.
+    /// Gives away all but one in `among` of the owners on its list, in as many lists. Whoever's pages have
+    /// begun to come stays: what they listed is known here only.
     pub(crate) fn share_out(&mut self, among: usize) -> Vec<Vec<Want>> {
         self.shared = true;
         let mut lists = vec![Vec::new(); among.saturating_sub(1)];
         for (n, want) in std::mem::take(&mut self.wants).into_iter().enumerate() {
             match lists.get_mut((n % among.max(1)).wrapping_sub(1)) {
-                Some(list) => {
+                Some(list) if want.cursor.is_none() => {
                     self.pulling.remove(&want.owner);
                     list.push(want);
                 }
-                None => self.wants.push_back(want),
+                Some(_) | None => self.wants.push_back(want),
             }
         }
         lists
@@ -200,13 +201,15 @@ impl Exchange {
         self.pulling.contains_key(&owner)
     }
 
-    /// Owners that were not pulled when it ended.
+    /// Owners that were not pulled when it ended, to be pulled from the start: what pages of theirs
+    /// listed before is gone with this exchange.
     pub(crate) fn leftovers(&self) -> Vec<Want> {
         let asked = self.flights.values().filter_map(|f| match &f.task {
             Task::Records(wants) => Some(wants),
             Task::Buckets | Task::Parts { .. } | Task::Rows { .. } | Task::Chunk(_) => None,
         });
-        self.wants.iter().chain(asked.flatten()).copied().collect()
+        let all = self.wants.iter().chain(asked.flatten());
+        all.map(|want| Want { cursor: None, ..*want }).collect()
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -456,5 +459,32 @@ fn ask(task: &Task) -> Ask {
             version: f.item.version,
             offset: u32::try_from(f.got.len()).expect("a body is at most max_record_bytes"),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn want(owner: u64, cursor: Option<u64>) -> Want {
+        let cursor = cursor.map(Version);
+        Want { owner: NodeKey(owner), generation: Generation(1), have: Version(3), cursor }
+    }
+
+    /// What the pages before the cursor listed is known to the exchange that asked for them, and whoever
+    /// goes on without it takes those entries for deleted.
+    #[test]
+    fn a_table_whose_pages_have_begun_to_come_is_taken_over_from_the_start_and_not_shared_out() {
+        let mut x = Exchange::repair(SocketAddr::from(([10, 0, 0, 1], 1)), 1, true);
+        for owner in 0..100 {
+            x.want(want(owner, (owner % 10 == 0).then_some(7)));
+        }
+        assert!(x.leftovers().iter().all(|w| w.cursor.is_none() && w.have == Version(3)));
+        let lists = x.share_out(4);
+        assert_eq!(lists.len(), 3);
+        assert!(lists.iter().flatten().all(|w| w.cursor.is_none()));
+        let given: usize = lists.iter().map(Vec::len).sum();
+        assert_eq!((given + x.wants.len(), x.pulling.len()), (100, x.wants.len()));
+        assert!((0..100).step_by(10).all(|owner| x.is_pulling(NodeKey(owner))));
     }
 }
