@@ -4,7 +4,7 @@ use crate::{add, converge, each_seed, ms, no_false_failures, secs, sent, settled
 use shoal::core::Config;
 use shoal::model::MemberStatus;
 use shoal::sim::scenario::cluster;
-use shoal::sim::{Conditions, Contact, NodeSpec, World};
+use shoal::sim::{Conditions, Contact, HostId, NodeSpec, World};
 use std::time::Duration;
 
 #[test]
@@ -218,5 +218,25 @@ fn a_failed_node_can_be_made_to_leave() {
         world.start(hosts[3]);
         converge(&mut world, secs(5));
         stays_converged(&mut world, ms(10_000));
+    });
+}
+
+/// The predecessor on the ring pings within two intervals, whatever chance does; one interval, the shortest
+/// time to refute and a few round trips later everybody knows. Chance alone would exceed this in one of ten.
+#[test]
+fn a_silent_member_is_failed_by_all_within_two_rounds_and_the_time_to_refute() {
+    each_seed(12, |seed| {
+        let mut world = World::new("membership::a_silent_member_is_failed", seed, Conditions::default());
+        let hosts: Vec<HostId> =
+            cluster(60, &Config::default()).into_iter().map(|s| world.add_host(s)).collect();
+        world.settle(&hosts);
+        world.run_for(secs(10) + ms(137 * seed));
+        world.pause(hosts[seed as usize]);
+        world.run_for(secs(20));
+        let full = world.metrics().full_silenced();
+        assert_eq!(full.len(), 1, "all have failed it\nreplay: {}", world.replay());
+        println!("failed by all after {:?}", full.max());
+        assert!(full.max() <= ms(5_500), "{:?}\nreplay: {}", full.max(), world.replay());
+        no_false_failures(&world);
     });
 }

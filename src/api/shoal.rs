@@ -87,7 +87,8 @@ fn metric_name(name: &str) -> String {
     if name.starts_with("shoal_") { name } else { format!("shoal_{name}") }
 }
 
-/// Prometheus text, version 0.0.4. Counters come from the agent, gauges from the view.
+/// Prometheus text, version 0.0.4. What only rises ends in `_total`; the rest
+/// are values as they are now.
 fn exposition(view: &View, waiting: usize) -> String {
     let mut out = String::new();
     let MemberCounts { alive, suspect, failed, left } = view.member_counts();
@@ -109,7 +110,8 @@ fn exposition(view: &View, waiting: usize) -> String {
     propagation(&view.status().propagation, &mut out);
     for (name, value) in &view.status().counters {
         let name = metric_name(name);
-        let _ = writeln!(out, "# TYPE {name} counter\n{name} {value}");
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        let _ = writeln!(out, "# TYPE {name} {kind}\n{name} {value}");
     }
     out
 }

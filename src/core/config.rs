@@ -35,7 +35,7 @@ pub struct Settings {
     /// A suspect that only one member accuses has this many units of patience to refute (Lifeguard's
     /// beta). An agent that hears nobody at all believes it for as long that the fault is its own.
     pub suspicion_stretch: u32,
-    /// A suspect that a full crowd accuses has this long to refute; half of it when the kernels of
+    /// A suspect that a full crowd accuses has this long to refute; a third of it when the kernels of
     /// all of them say that nobody listens there.
     pub suspicion_min: Duration,
     /// Accusers beyond the first that make a full crowd, or everybody else in a smaller cluster

@@ -58,16 +58,11 @@ impl Driver {
     }
 
     /// Runs of checks have ended, this one and perhaps others.
-    pub(super) fn checked(&mut self, outcome: Outcome, now: Instant) {
-        let mut next = Some(outcome);
-        for _ in 0..PER_TURN_MAX {
-            let Some((id, number, Finding { status, output })) = next.take() else { break };
+    pub(super) fn checked(&mut self, first: Outcome, now: Instant) {
+        let mut taken = vec![first];
+        taken.extend(std::iter::from_fn(|| self.outcomes.try_recv().ok()).take(PER_TURN_MAX));
+        for (id, number, Finding { status, output }) in taken {
             tracing::debug!(check = id.as_str(), status = status.as_str(), "a check was carried out");
-            self.agent.handle_finding(&id, number, status, &output, now);
-            self.drain(now);
-            next = self.outcomes.try_recv().ok();
-        }
-        if let Some((id, number, Finding { status, output })) = next {
             self.agent.handle_finding(&id, number, status, &output, now);
             self.drain(now);
         }

@@ -192,10 +192,14 @@ async fn members_and_status_tell_all_states() {
     world.edit(|view| {
         let propagation =
             crate::view::Propagation { buckets: vec![(1_000, 2), (2_500, 5)], count: 6, sum_us: 1_500_000 };
-        view.set_status(crate::view::AgentStatus { propagation, ..Default::default() });
+        let counters = [("shoal_local_health", 2), ("shoal_check_runs_total", 9)];
+        let counters = counters.map(|(name, value)| (name.to_owned(), value)).into();
+        view.set_status(crate::view::AgentStatus { propagation, counters, ..Default::default() });
     });
     let metrics = world.get("/metrics").await.body;
     for line in [
+        "# TYPE shoal_local_health gauge",
+        "# TYPE shoal_check_runs_total counter",
         "# TYPE shoal_propagation_seconds histogram",
         "shoal_propagation_seconds_bucket{le=\"0.001\"} 2",
         "shoal_propagation_seconds_bucket{le=\"0.0025\"} 5",

@@ -69,7 +69,9 @@ impl ProbeWatch {
             SwimMessage::Ack(n) => {
                 *n == self.number && frame.from == self.frame.to && frame.from_epoch == self.frame.to_epoch
             }
-            SwimMessage::ForwardedAck(origin, n) => *n == self.number && origin.key == self.frame.to,
+            SwimMessage::ForwardedAck(origin, n) => {
+                *n == self.number && origin.key == self.frame.to && origin.epoch == self.frame.to_epoch
+            }
             SwimMessage::Ping(_)
             | SwimMessage::PingRequest(..)
             | SwimMessage::IndirectPing(..)

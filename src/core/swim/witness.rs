@@ -3,8 +3,9 @@
 //! Owns who is being checked and why: a suspicion was heard and this agent is among its witnesses,
 //! the kernel was told that nobody listens at the member's address, a suspicion has run its time
 //! with too few accusers, or the member is this agent's successor and it is its turn (see
-//! [`super::ring`]); in the last case others are asked to help. A check ends with an answer, and then nothing is said, or in silence, and
-//! then this agent accuses the member in its own name. Decides no verdict.
+//! [`super::ring`]); in the last case others are asked to help. A check ends with an answer, and then
+//! nothing is said, or in silence, and then this agent accuses the member in its own name. Decides no
+//! verdict.
 //!
 //! Witnesses are chosen by rendezvous hashing (Thaler, Ravishankar 1998) of the suspicion with each
 //! member's key: all who hear of it agree on a few who look at once, without asking each other.
@@ -90,9 +91,9 @@ impl Checks {
     /// Takes in a frame; says who has answered a check with it, and after which time if it can be
     /// told.
     fn answered(&mut self, frame: &SwimFrame, now: Instant) -> Option<(&Check, Option<Duration>)> {
-        let (key, number, direct) = match frame.message {
-            SwimMessage::Ack(number) => (frame.from, number, true),
-            SwimMessage::ForwardedAck(Third { key, .. }, number) => (key, number, false),
+        let (key, epoch, number, direct) = match frame.message {
+            SwimMessage::Ack(number) => (frame.from, frame.from_epoch, number, true),
+            SwimMessage::ForwardedAck(Third { key, epoch, .. }, number) => (key, epoch, number, false),
             SwimMessage::Ping(_)
             | SwimMessage::PingRequest(..)
             | SwimMessage::IndirectPing(..)
@@ -101,7 +102,8 @@ impl Checks {
             | SwimMessage::TurnUndead => return None,
         };
         let check = self.table.get_mut(&key).filter(|check| check.number == number && !check.answered)?;
-        if direct && check.epoch != frame.from_epoch || !direct && check.help.is_none() {
+        // Another life's answer is none, and a witness asked nobody to help.
+        if check.epoch != epoch || !direct && check.help.is_none() {
             return None;
         }
         check.answered = true;
@@ -339,6 +341,40 @@ mod tests {
             *chosen.entry(best.expect("there are ten")).or_default() += 1;
         }
         assert!(chosen.len() == 10 && chosen.values().all(|n| (60..=140).contains(n)), "{chosen:?}");
+    }
+
+    #[test]
+    fn a_forwarded_answer_counts_for_the_life_that_was_asked_about() {
+        let addr = std::net::SocketAddr::from(([10, 0, 0, 1], 1));
+        let answered = |epoch: u64, help: Option<Help>| {
+            let check = Check {
+                epoch: Epoch(1),
+                number: 4,
+                began: Instant::START,
+                window: Duration::from_secs(1),
+                pings: 1,
+                pings_max: PINGS,
+                refused: false,
+                answered: false,
+                help,
+            };
+            let mut checks = Checks::default();
+            checks.table.insert(NodeKey(7), check);
+            let frame = SwimFrame {
+                from: NodeKey(8),
+                from_epoch: Epoch(1),
+                from_incarnation: 0,
+                to: NodeKey(9),
+                to_epoch: Epoch(1),
+                from_addr: None,
+                message: SwimMessage::ForwardedAck(Third { key: NodeKey(7), epoch: Epoch(epoch), addr }, 4),
+            };
+            checks.answered(&frame, Instant::START).is_some()
+        };
+        let help = || Some(Help { at: None, silent: Vec::new() });
+        assert!(answered(1, help()));
+        assert!(!answered(2, help()), "of another life");
+        assert!(!answered(1, None), "nobody was asked to help");
     }
 
     #[test]
