@@ -10,11 +10,11 @@ use std::path::PathBuf;
 /// flag wins over the environment, which wins over files.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct AgentArgs {
-    /// Configuration file (TOML); of several, the later one wins
+    /// Configuration file (TOML, or service definitions in JSON); of several, the later one wins
     #[arg(long = "config", value_name = "FILE", env = "SHOAL_CONFIG")]
     pub config_files: Vec<PathBuf>,
 
-    /// Directory whose *.toml files are read in the order of their names, after --config
+    /// Directory whose *.toml and *.json files are read in the order of their names, after --config
     #[arg(long = "config-dir", value_name = "DIR", env = "SHOAL_CONFIG_DIR")]
     pub config_dirs: Vec<PathBuf>,
 
@@ -65,6 +65,10 @@ pub struct AgentArgs {
     /// Let callers of the API register checks that run programs, as the user that the agent runs as
     #[arg(long, env = "SHOAL_ENABLE_SCRIPT_CHECKS", value_parser = clap::builder::FalseyValueParser::new())]
     pub enable_script_checks: bool,
+
+    /// Let configuration files define checks that run programs
+    #[arg(long, env = "SHOAL_ENABLE_LOCAL_SCRIPT_CHECKS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub enable_local_script_checks: bool,
 
     /// A tag of this node; repeatable
     #[arg(long = "tag", value_name = "K=V", env = "SHOAL_TAG")]

@@ -50,6 +50,9 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// What the definition files say cannot be taken over.
+    #[error("{0}")]
+    Definitions(String),
     /// A thread or the runtime cannot be started.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

@@ -133,8 +133,7 @@ impl Registrations {
         }
         self.write_at = None;
         writer.begin(WriteRequest {
-            generation: agent.identity().generation,
-            node_id: agent.identity().id,
+            author: agent.identity().into(),
             local: state,
             address_book: agent.address_book(),
             moment,
@@ -187,8 +186,7 @@ impl Registrations {
         }
         refused.extend(self.waiting.drain(..).map(|(_, reply)| (reply, RequestError::ShuttingDown)));
         writer.begin(WriteRequest {
-            generation: agent.identity().generation,
-            node_id: agent.identity().id,
+            author: agent.identity().into(),
             local: agent.local().clone(),
             address_book: agent.address_book(),
             moment: clock.moment(),

@@ -1,19 +1,32 @@
 //! Taking over a configuration that was read again.
 //!
-//! Owns the list of what may change while the agent runs: tags and the log level. Anything else
-//! that differs is named, and waits for a restart.
+//! Owns the list of what may change while the agent runs: the services and checks of definition
+//! files, tags and the log level. Anything else that differs is named, and waits for a restart. A
+//! reload is taken as a whole: all of it is tried before any of it is done.
 
-use super::config::AgentConfig;
+use super::config::{AgentConfig, Definitions};
 use super::logging::LogControl;
 use crate::api::request::RequestError;
 use crate::core::Agent;
-use crate::model::Instant;
+use crate::model::{Instant, LocalCommand, LocalError};
+use std::sync::Arc;
 
 /// Keys that change without a restart.
 const LIVE: &[&str] = &["tag", "log_level"];
 
+/// Tries all of `new`. What has to be made durable before the rest may be done, if anything.
+pub(super) fn prepare(
+    new: &AgentConfig,
+    agent: &Agent,
+    now: Instant,
+) -> Result<Option<LocalCommand>, RequestError> {
+    agent.check_tags(new.tags()).map_err(|e| RequestError::Reload(format!("tag: {e}")))?;
+    try_definitions(agent, new.definitions(), now).map_err(RequestError::Reload)
+}
+
 /// Changes the running agent from `current` to `new` as far as that is possible, and keeps in
-/// `current` what is in effect. An error leaves everything as it was.
+/// `current` what is in effect. What [`prepare`] gave has been done. An error leaves everything else
+/// as it was.
 pub(super) fn apply(
     current: &mut AgentConfig,
     new: AgentConfig,
@@ -42,4 +55,39 @@ pub(super) fn apply(
     }
     current.take_live_parts(new);
     Ok(())
+}
+
+/// Takes over what the files define, at the start. They are on disk as they are: there is nothing to
+/// make durable.
+pub(super) fn take_definitions(
+    agent: &mut Agent,
+    definitions: &Definitions,
+    now: Instant,
+) -> Result<(), String> {
+    match try_definitions(agent, definitions, now)? {
+        None => Ok(()),
+        Some(command) => agent.apply(&command, now).map_err(|e| explain(&e, definitions)),
+    }
+}
+
+/// The command that takes them over, unless nothing would change by it.
+fn try_definitions(
+    agent: &Agent,
+    definitions: &Definitions,
+    now: Instant,
+) -> Result<Option<LocalCommand>, String> {
+    let command = LocalCommand::TakeFiles(Arc::clone(definitions.files()));
+    let after = agent.check(agent.local(), &command, now).map_err(|e| explain(&e, definitions))?;
+    Ok((after != *agent.local()).then_some(command))
+}
+
+/// A refusal, with the place in the files where that can be told.
+fn explain(error: &LocalError, definitions: &Definitions) -> String {
+    if let LocalError::UnknownService(id) = error
+        && let Some((check, origin)) = definitions.wants(id)
+    {
+        let id = check.id.as_str();
+        return format!("{origin}: check {id:?}: {error}: want a service of this host (service_id)");
+    }
+    format!("definition files: {error}")
 }

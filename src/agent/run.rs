@@ -40,12 +40,16 @@ where
     }
 }
 
-/// Checks the configuration and writes the one in effect to `out`, as a file that says the same.
+/// Checks the configuration and writes the one in effect to `out`, as a file that says the same, and
+/// as remarks which services and checks the files define.
 pub fn config_check(args: &AgentArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     match AgentConfig::load(args) {
         Ok(config) => {
             // A closed pipe is the reader's choice.
             let _ = write!(out, "{}", config.to_toml());
+            for line in config.definitions().lines() {
+                let _ = writeln!(out, "# {line}");
+            }
             ExitCode::SUCCESS
         }
         Err(fault) => {

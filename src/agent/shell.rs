@@ -10,9 +10,10 @@ use super::driver::{Driver, Ended, Parts, Shutdown};
 use super::error::StartError;
 use super::http::{self, Server};
 use super::logging::LogControl;
-use super::persist::{DataDir, Saved, StateWriter};
+use super::persist::{Author, DataDir, Saved, StateWriter};
 use super::publish::Publisher;
 use super::registrations::Registrations;
+use super::reload;
 use super::udp::{self, GossipSocket};
 use super::unix_socket;
 use crate::api::request::Request;
@@ -96,7 +97,7 @@ impl Shell {
         let tcp = config.http().map(http::bind).transpose()?;
         let http_addr = tcp.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
 
-        let run = Run::new(saved, clock);
+        let run = Run::new(config.node().clone(), saved, clock);
         if let Some(dir) = &data_dir {
             // On disk before the first datagram leaves: a run that others have heard of must be
             // remembered, or the next one could have the same generation.
@@ -124,7 +125,7 @@ impl Shell {
         // Microseconds, so that the view's indexes rise from one run to the next.
         let index_seed = clock::unix_micros();
         let (builder, view) = ViewBuilder::new(identity.cluster.clone(), identity.name.key(), index_seed);
-        let agent = Agent::new(
+        let mut agent = Agent::new(
             identity.clone(),
             config.core().clone(),
             run.local,
@@ -132,6 +133,8 @@ impl Shell {
             rand::random(),
             clock.now(),
         );
+        reload::take_definitions(&mut agent, config.definitions(), clock.now())
+            .map_err(StartError::Definitions)?;
         let mut publisher = Publisher::new(builder);
         publisher.everything(&agent);
         publisher.publish();
@@ -195,6 +198,7 @@ impl Shell {
 
 /// What a run starts with.
 struct Run {
+    node: NodeName,
     generation: Generation,
     node_id: NodeId,
     local: LocalState,
@@ -202,18 +206,32 @@ struct Run {
 }
 
 impl Run {
-    fn new(saved: Option<Saved>, clock: Clock) -> Self {
+    fn new(node: NodeName, saved: Option<Saved>, clock: Clock) -> Self {
         let moment = clock.moment();
+        // Of a host that was cloned, or renamed. Two nodes must not have one identifier.
+        let stranger = saved.as_ref().filter(|s| !s.node.is_empty() && !s.node.eq_ignore_ascii_case(node.as_str()));
+        if let Some(saved) = stranger {
+            tracing::warn!(
+                written_by = saved.node,
+                node = node.as_str(),
+                services = saved.services(),
+                "the data directory is another node's, as after a clone or a change of name: this node \
+                 takes a new identifier, and keeps the registrations; deregister what does not run here"
+            );
+        }
+        let renamed = stranger.is_some();
         let last = saved.as_ref().map(|s| s.generation);
         let generation = Generation::for_new_run(last, moment.unix_ms);
         match saved {
             Some(saved) => Self {
+                node,
                 generation,
-                node_id: saved.node_id,
+                node_id: if renamed { NodeId::from_random(rand::random()) } else { saved.node_id },
                 local: saved.restore(moment),
                 address_book: saved.address_book,
             },
             None => Self {
+                node,
                 generation,
                 node_id: NodeId::from_random(rand::random()),
                 local: LocalState::default(),
@@ -223,7 +241,8 @@ impl Run {
     }
 
     fn saved(&self, clock: Clock) -> Saved {
-        Saved::new(self.generation, self.node_id, &self.local, self.address_book.clone(), clock.moment())
+        let author = Author { node: self.node.clone(), node_id: self.node_id, generation: self.generation };
+        Saved::new(author, &self.local, self.address_book.clone(), clock.moment())
     }
 }
 

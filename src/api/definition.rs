@@ -5,13 +5,14 @@
 //! room for it is the agent's business.
 
 mod check;
+pub(crate) mod file;
 mod service;
 mod target;
 
 pub(super) use check::{check_registration, check_update};
 pub(super) use service::service_registration;
 
-use super::json::Json;
+use super::json::{Json, Misread};
 use super::reply::Failure;
 
 /// Parses a body, or says why not in the words of the dialect.
@@ -19,6 +20,6 @@ fn parse(body: &[u8]) -> Result<Json, Failure> {
     Json::parse(body).map_err(decode_failed)
 }
 
-fn decode_failed(why: String) -> Failure {
+fn decode_failed(why: Misread) -> Failure {
     Failure::bad(format!("Request decode failed: {why}"))
 }

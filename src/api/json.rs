@@ -10,9 +10,80 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Why a body cannot be read. Displayed as Go's decoder would say it, or close to it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Misread {
+    /// Not JSON.
+    #[error("{0}")]
+    Syntax(String),
+    /// Not an object where there must be one.
+    #[error("json: cannot unmarshal {0} into Go value of type object")]
+    NotAnObject(String),
+    /// A key that means nothing.
+    #[error("json: unknown field {key:?}")]
+    UnknownField {
+        /// Where the object stands that has it; empty at the top.
+        path: String,
+        /// The key as written.
+        key: String,
+    },
+    /// A value of another type.
+    #[error("json: cannot unmarshal {found} into Go struct field {path} of type {go_type}")]
+    Mismatch {
+        /// Where it stands.
+        path: String,
+        /// What it is.
+        found: String,
+        /// What was wanted, as Go calls it.
+        go_type: &'static str,
+    },
+    /// A text that is no duration.
+    #[error("{why}")]
+    Duration {
+        /// Where it stands.
+        path: String,
+        /// As Go says it.
+        why: String,
+    },
+}
+
+impl Misread {
+    /// The same for people, who look for the key and need no Go.
+    pub(crate) fn plainly(&self) -> String {
+        let key = |path: &str| path.trim_start_matches('.').to_owned();
+        match self {
+            Self::Syntax(why) => why.clone(),
+            Self::NotAnObject(found) => format!("{found}: want an object"),
+            Self::UnknownField { path, key: unknown } => {
+                format!("unknown key {}", key(&format!("{path}.{unknown}")))
+            }
+            Self::Mismatch { path, found, go_type } => {
+                let want = match *go_type {
+                    "string" => "text",
+                    "bool" => "true or false",
+                    "int" => "a whole number",
+                    "time.Duration" => "a duration such as \"10s\"",
+                    "[]string" => "a list of texts",
+                    "[]object" => "a list of objects",
+                    "map" => "an object",
+                    other => other,
+                };
+                format!("{} is a {found}: want {want}", key(path))
+            }
+            Self::Duration { path, why } => {
+                format!(
+                    "{}: {}: want a duration such as \"10s\"",
+                    key(path),
+                    why.trim_start_matches("time: ")
+                )
+            }
+        }
+    }
+}
+
 /// A JSON value that keeps order and duplicates.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Null,
     Bool(bool),
     Int(i64),
@@ -24,14 +95,25 @@ pub(super) enum Json {
 
 impl Json {
     /// Parses the first value of a body. The error is what Go's decoder would say, or close to it.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Misread> {
         let mut reader = serde_json::Deserializer::from_slice(body);
-        match (JsonVisitor).deserialize(&mut reader) {
-            Ok(value) => Ok(value),
-            Err(_) if body.iter().all(u8::is_ascii_whitespace) => Err("EOF".to_owned()),
-            Err(e) if e.is_eof() => Err("unexpected EOF".to_owned()),
-            Err(e) => Err(e.to_string()),
-        }
+        (JsonVisitor).deserialize(&mut reader).map_err(|e| {
+            Misread::Syntax(if body.iter().all(u8::is_ascii_whitespace) {
+                "EOF".to_owned()
+            } else if e.is_eof() {
+                "unexpected EOF".to_owned()
+            } else {
+                e.to_string()
+            })
+        })
+    }
+
+    /// Parses a whole file, in which nothing may follow the value.
+    pub(crate) fn parse_file(text: &str) -> Result<Self, String> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let value = (JsonVisitor).deserialize(&mut reader).map_err(|e| e.to_string())?;
+        reader.end().map_err(|e| e.to_string())?;
+        Ok(value)
     }
 
     fn go_kind(&self) -> String {
@@ -129,10 +211,10 @@ pub(super) struct Object<'a> {
 impl<'a> Object<'a> {
     /// Reads `value` as an object with these fields and no others. `path` is where it stands in
     /// the body (empty at the top), for errors.
-    pub(super) fn read(value: &'a Json, path: &str, table: &[Field]) -> Result<Self, String> {
+    pub(super) fn read(value: &'a Json, path: &str, table: &[Field]) -> Result<Self, Misread> {
         let Json::Object(entries) = value else {
             return Err(match path {
-                "" => format!("json: cannot unmarshal {} into Go value of type object", value.go_kind()),
+                "" => Misread::NotAnObject(value.go_kind()),
                 path => mismatch(value, path, "object"),
             });
         };
@@ -145,7 +227,7 @@ impl<'a> Object<'a> {
                 if tenancy && (value.is_blank() || *value == Json::Text("default".to_owned())) {
                     continue;
                 }
-                return Err(format!("json: unknown field {key:?}"));
+                return Err(Misread::UnknownField { path: path.to_owned(), key: key.clone() });
             };
             if *value != Json::Null {
                 fields.insert(names[0], value);
@@ -164,11 +246,11 @@ impl<'a> Object<'a> {
         format!("{}.{field}", self.path)
     }
 
-    fn wrong(&self, field: &str, value: &Json, go_type: &str) -> String {
+    fn wrong(&self, field: &str, value: &Json, go_type: &'static str) -> Misread {
         mismatch(value, &self.path(field), go_type)
     }
 
-    pub(super) fn text(&self, field: &str) -> Result<String, String> {
+    pub(super) fn text(&self, field: &str) -> Result<String, Misread> {
         match self.get(field) {
             None => Ok(String::new()),
             Some(Json::Text(text)) => Ok(text.clone()),
@@ -176,7 +258,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    pub(super) fn flag(&self, field: &str) -> Result<bool, String> {
+    pub(super) fn flag(&self, field: &str) -> Result<bool, Misread> {
         match self.get(field) {
             None => Ok(false),
             Some(Json::Bool(flag)) => Ok(*flag),
@@ -185,11 +267,11 @@ impl<'a> Object<'a> {
     }
 
     /// A flag that is `default` when it is not given.
-    pub(super) fn flag_or(&self, field: &str, default: bool) -> Result<bool, String> {
+    pub(super) fn flag_or(&self, field: &str, default: bool) -> Result<bool, Misread> {
         if self.get(field).is_none() { Ok(default) } else { self.flag(field) }
     }
 
-    pub(super) fn int(&self, field: &str) -> Result<i64, String> {
+    pub(super) fn int(&self, field: &str) -> Result<i64, Misread> {
         match self.get(field) {
             None => Ok(0),
             Some(Json::Int(n)) => Ok(*n),
@@ -198,18 +280,20 @@ impl<'a> Object<'a> {
     }
 
     /// A Go duration as text, or a number of nanoseconds.
-    pub(super) fn duration(&self, field: &str) -> Result<Nanos, String> {
+    pub(super) fn duration(&self, field: &str) -> Result<Nanos, Misread> {
         match self.get(field) {
             None => Ok(0),
             Some(Json::Int(nanos)) => Ok(*nanos),
             Some(Json::Float(nanos)) => Ok(*nanos as Nanos),
             Some(Json::Text(text)) if text.is_empty() => Ok(0),
-            Some(Json::Text(text)) => duration::parse(text),
+            Some(Json::Text(text)) => {
+                duration::parse(text).map_err(|why| Misread::Duration { path: self.path(field), why })
+            }
             Some(other) => Err(self.wrong(field, other, "time.Duration")),
         }
     }
 
-    pub(super) fn list(&self, field: &str) -> Result<&'a [Json], String> {
+    pub(super) fn list(&self, field: &str) -> Result<&'a [Json], Misread> {
         match self.get(field) {
             None => Ok(&[]),
             Some(Json::List(items)) => Ok(items),
@@ -217,7 +301,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    pub(super) fn texts(&self, field: &str) -> Result<Vec<String>, String> {
+    pub(super) fn texts(&self, field: &str) -> Result<Vec<String>, Misread> {
         let go_type = "[]string";
         let items = match self.get(field) {
             None => return Ok(Vec::new()),
@@ -228,7 +312,7 @@ impl<'a> Object<'a> {
     }
 
     /// An object with free keys.
-    pub(super) fn entries(&self, field: &str) -> Result<&'a [(String, Json)], String> {
+    pub(super) fn entries(&self, field: &str) -> Result<&'a [(String, Json)], Misread> {
         match self.get(field) {
             None => Ok(&[]),
             Some(Json::Object(entries)) => Ok(entries),
@@ -237,7 +321,7 @@ impl<'a> Object<'a> {
     }
 
     /// An object with free keys and lists of texts as values; of duplicates the last counts.
-    pub(super) fn lists(&self, field: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
+    pub(super) fn lists(&self, field: &str) -> Result<BTreeMap<String, Vec<String>>, Misread> {
         let mut lists = BTreeMap::new();
         for (key, value) in self.entries(field)? {
             let items: &[Json] = match value {
@@ -253,7 +337,7 @@ impl<'a> Object<'a> {
     }
 
     /// An object with free keys and texts as values; of duplicates the last counts.
-    pub(super) fn pairs(&self, field: &str) -> Result<BTreeMap<String, String>, String> {
+    pub(super) fn pairs(&self, field: &str) -> Result<BTreeMap<String, String>, Misread> {
         let mut pairs = BTreeMap::new();
         for (key, value) in self.entries(field)? {
             let text = value.as_text().ok_or_else(|| self.wrong(field, value, "string"))?;
@@ -263,8 +347,8 @@ impl<'a> Object<'a> {
     }
 }
 
-fn mismatch(value: &Json, path: &str, go_type: &str) -> String {
-    format!("json: cannot unmarshal {} into Go struct field {path} of type {go_type}", value.go_kind())
+fn mismatch(value: &Json, path: &str, go_type: &'static str) -> Misread {
+    Misread::Mismatch { path: path.to_owned(), found: value.go_kind(), go_type }
 }
 
 #[cfg(test)]
@@ -273,7 +357,7 @@ mod tests {
 
     const TABLE: &[Field] = &[&["Name"], &["EnableTagOverride", "enable_tag_override"], &["Port"], &["Tags"]];
 
-    fn read(body: &str) -> Result<(String, i64, bool), String> {
+    fn read(body: &str) -> Result<(String, i64, bool), Misread> {
         let value = Json::parse(body.as_bytes())?;
         let object = Object::read(&value, "", TABLE)?;
         object.texts("Tags")?;
@@ -310,9 +394,9 @@ mod tests {
             ("[]", "json: cannot unmarshal array into Go value of type object"),
         ];
         for (body, want) in cases {
-            assert_eq!(read(body), Err(want.to_owned()), "{body}");
+            assert_eq!(read(body).map_err(|e| e.to_string()), Err(want.to_owned()), "{body}");
         }
-        assert!(read("junk").is_err_and(|e| e.contains("line 1 column 1")));
+        assert!(read("junk").is_err_and(|e| e.to_string().contains("line 1 column 1")));
     }
 
     #[test]

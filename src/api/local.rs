@@ -4,14 +4,13 @@
 //! when the change is durable and visible on this host.
 
 use super::App;
+use super::definition::file::is_script;
 use super::definition::{check_registration, check_update, service_registration};
 use super::query::{check_tenancy, parse_bool};
 use super::reply::{Failure, Outcome, done};
 use super::request::{Reply, Request, RequestError};
 use super::route::Call;
-use crate::model::{
-    CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, LocalCommand, LocalError, ProbeTarget,
-};
+use crate::model::{CheckDefinition, CheckId, CheckStatus, InstanceId, LocalCommand, LocalError};
 use http::StatusCode;
 use tokio::sync::oneshot;
 
@@ -101,9 +100,7 @@ impl Call {
 impl Call {
     /// Whoever may register a script may run any program as the agent's user: that must be wanted.
     fn admits(&self, check: &CheckDefinition) -> Result<(), Failure> {
-        let is_script =
-            matches!(&check.kind, CheckKind::Probe(p) if matches!(p.target, ProbeTarget::Script { .. }));
-        if is_script && !self.app.info.script_checks {
+        if is_script(check) && !self.app.info.script_checks {
             return Err(Failure::internal(
                 "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' \
                  to true",

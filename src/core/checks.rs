@@ -7,7 +7,7 @@
 //! definition says; the first result of all decides at once. Carries nothing out itself: that is the
 //! shell's business, which brings each result back with the number of its run.
 
-use crate::model::{CheckId, CheckKind, CheckStatus, Instant, LocalCheck, LocalState, Probe};
+use crate::model::{CheckId, CheckKind, CheckStatus, Instant, LocalCheck, Probe};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,7 @@ impl Scheduled {
 fn probe_of(check: &LocalCheck) -> Option<&Arc<Probe>> {
     match &check.definition.kind {
         CheckKind::Probe(probe) => Some(probe),
-        CheckKind::Ttl { .. } | CheckKind::Maintenance => None,
+        CheckKind::Ttl { .. } | CheckKind::Maintenance | CheckKind::Alias(_) => None,
     }
 }
 
@@ -147,13 +147,6 @@ impl Schedule {
         let decided = scheduled.judge(status);
         self.by_due.insert((due, id.clone()));
         decided
-    }
-
-    /// Begins with what was registered before this run of the agent.
-    pub(crate) fn restore(&mut self, state: &LocalState, now: Instant) {
-        for check in state.checks.values() {
-            self.put(check, now);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happened inside the agent, for whoever drives it.
 
 use crate::model::{CheckId, EntryKey, Generation, NodeKey, NodeName, Probe};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -59,4 +60,57 @@ pub enum Event {
         /// Peers that confirmed.
         acknowledged_by: usize,
     },
+}
+
+/// Events that wait to be taken, and which of the nodes that checks of this host stand for they are
+/// about.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    queue: VecDeque<Event>,
+    /// Nodes that are watched, each for so many checks.
+    watched: BTreeMap<NodeKey, usize>,
+    news_of: BTreeSet<NodeKey>,
+}
+
+impl Events {
+    pub(super) fn push_back(&mut self, event: Event) {
+        if let Event::MemberChanged(key) | Event::MemberRemoved(key) | Event::EntryChanged(key, _) = &event
+            && self.watched.contains_key(key)
+        {
+            self.news_of.insert(*key);
+        }
+        self.queue.push_back(event);
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Event> {
+        self.queue.pop_front()
+    }
+
+    /// Drops what waits; what is watched stays so.
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+    }
+
+    /// News of the node are to be kept in mind, and what it is now is the first; once more for each
+    /// call.
+    pub(super) fn watch(&mut self, key: NodeKey) {
+        *self.watched.entry(key).or_default() += 1;
+        self.news_of.insert(key);
+    }
+
+    /// Takes one such call back.
+    pub(super) fn unwatch(&mut self, key: NodeKey) {
+        if let Some(count) = self.watched.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.watched.remove(&key);
+                self.news_of.remove(&key);
+            }
+        }
+    }
+
+    /// A watched node that there is news of since it was last asked for.
+    pub(super) fn news(&mut self) -> Option<NodeKey> {
+        self.news_of.pop_first()
+    }
 }

@@ -4,9 +4,11 @@
 //! command on a copy and make the result durable before the agent applies it. Knows nothing of
 //! gossip; [`super::Agent`] turns the difference into catalog writes.
 
+mod files;
+
 use crate::model::{
-    CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, Instant, LocalCheck, LocalCommand,
-    LocalError, LocalState, ServiceDefinition, truncate_output,
+    CheckDefinition, CheckId, CheckKind, CheckStatus, EntryKey, InstanceId, Instant, LocalCheck,
+    LocalCommand, LocalError, LocalState, ServiceDefinition, truncate_output,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +29,15 @@ pub fn apply(state: &mut LocalState, command: &LocalCommand, now: Instant) -> Re
             register_service(state, definition, *replace_existing_checks, now);
             Ok(())
         }
+        LocalCommand::TakeFiles(files) => files::take(state, files, now),
         LocalCommand::DeregisterService(id) => deregister_service(state, id),
         LocalCommand::RegisterCheck(definition) => register_check(state, definition, now),
-        LocalCommand::DeregisterCheck(id) => match state.checks.remove(id) {
-            Some(_) => Ok(()),
-            None => Err(LocalError::UnknownCheck(id.to_string())),
-        },
+        LocalCommand::DeregisterCheck(id) => {
+            if !remove_check(state, id) {
+                return Err(LocalError::UnknownCheck(id.to_string()));
+            }
+            Ok(())
+        }
         LocalCommand::UpdateCheck { id, status, output } => update_check(state, id, *status, output, now),
         LocalCommand::ServiceMaintenance { id, enable, reason } => {
             if !state.services.contains_key(id) {
@@ -60,9 +65,11 @@ fn register_service(state: &mut LocalState, definition: &ServiceDefinition, repl
             .cloned()
             .collect();
         for check in dropped {
-            state.checks.remove(&check);
+            remove_check(state, &check);
         }
     }
+    // Whoever registers it again takes it over from the files, until these are read again.
+    state.from_files.remove(&EntryKey::Service(id.clone()));
     if state.services.get(id).is_none_or(|known| **known != definition.service) {
         state.services.insert(id.clone(), Arc::new(definition.service.clone()));
     }
@@ -75,11 +82,17 @@ fn deregister_service(state: &mut LocalState, id: &InstanceId) -> Result<(), Loc
     if state.services.remove(id).is_none() {
         return Err(LocalError::UnknownService(id.to_string()));
     }
+    state.from_files.remove(&EntryKey::Service(id.clone()));
     let gone: Vec<CheckId> = checks_of(state, id).cloned().collect();
     for check in gone {
-        state.checks.remove(&check);
+        remove_check(state, &check);
     }
     Ok(())
+}
+
+fn remove_check(state: &mut LocalState, id: &CheckId) -> bool {
+    state.from_files.remove(&EntryKey::Check(id.clone()));
+    state.checks.remove(id).is_some()
 }
 
 fn register_check(
@@ -113,8 +126,8 @@ fn put_check(state: &mut LocalState, definition: &CheckDefinition, now: Instant)
         _ => Arc::new(definition.clone()),
     };
     let deadline = ttl_of(&definition).map(|ttl| now + ttl);
-    let id = definition.id.clone();
-    state.checks.insert(id, Arc::new(LocalCheck { definition, status, output, deadline, critical_since }));
+    state.from_files.remove(&EntryKey::Check(definition.id.clone()));
+    state.checks.put(LocalCheck { definition, status, output, deadline, critical_since });
 }
 
 fn update_check(
@@ -131,12 +144,12 @@ fn update_check(
         return Err(LocalError::NotTtl(id.clone()));
     };
     let updated = with_status(check, status, Arc::from(truncate_output(output)), Some(now + ttl), now);
-    state.checks.insert(id.clone(), Arc::new(updated));
+    state.checks.put(updated);
     Ok(())
 }
 
-/// A check that the agent carries out itself has had a result: its output, and its status if that is
-/// decided by it.
+/// A check that the agent carries out itself, or that stands for others, has had a result: its
+/// output, and its status if that is decided by it.
 pub(super) fn finding(
     state: &mut LocalState,
     id: &CheckId,
@@ -148,7 +161,7 @@ pub(super) fn finding(
     let status = status.unwrap_or(check.status);
     if status != check.status || *check.output != *output {
         let updated = with_status(check, status, Arc::from(truncate_output(output)), None, now);
-        state.checks.insert(id.clone(), Arc::new(updated));
+        state.checks.put(updated);
     }
 }
 
@@ -193,60 +206,48 @@ fn maintenance(
 }
 
 fn checks_of<'a>(state: &'a LocalState, service: &'a InstanceId) -> impl Iterator<Item = &'a CheckId> {
-    state
-        .checks
-        .iter()
-        .filter(move |(_, c)| c.definition.service_id.as_ref() == Some(service))
-        .map(|(id, _)| id)
+    state.checks.of(Some(service)).map(|c| &c.definition.id)
 }
 
 fn ttl_of(definition: &CheckDefinition) -> Option<Duration> {
     match definition.kind {
         CheckKind::Ttl { ttl } => Some(ttl),
-        CheckKind::Maintenance | CheckKind::Probe(_) => None,
+        CheckKind::Maintenance | CheckKind::Probe(_) | CheckKind::Alias(_) => None,
     }
 }
 
 /// The next moment at which [`expire`] has something to do.
 pub fn next_deadline(state: &LocalState) -> Option<Instant> {
-    state.checks.values().filter_map(|c| c.deadline.into_iter().chain(reap_at(c)).min()).min()
-}
-
-fn reap_at(check: &LocalCheck) -> Option<Instant> {
-    let after = check.definition.deregister_critical_after?;
-    check.definition.service_id.as_ref()?;
-    Some(check.critical_since? + after)
+    state.checks.next_due().map(|(at, _)| at)
 }
 
 /// Turns expired TTL checks critical and removes instances that have been critical for as long as
 /// their checks allow. Says whether anything changed.
 pub fn expire(state: &mut LocalState, now: Instant) -> bool {
-    let expired: Vec<Arc<LocalCheck>> =
-        state.checks.values().filter(|c| c.deadline.is_some_and(|d| d <= now)).cloned().collect();
-    for check in &expired {
-        let output = if check.output.is_empty() {
-            "TTL expired".to_owned()
-        } else {
-            format!("TTL expired (last output before timeout follows): {}", check.output)
-        };
+    let mut changed = false;
+    // Each turn takes a deadline away: an expired check has none, and a removed one is gone.
+    while let Some((_, check)) = state.checks.next_due().filter(|(at, _)| *at <= now) {
+        let check = Arc::clone(check);
+        if check.deadline.is_some_and(|at| at <= now) {
+            state.checks.put(expired(&check, now));
+        } else if let Some(instance) = &check.definition.service_id {
+            // The instance is there: its checks go with it.
+            deregister_service(state, instance).ok();
+            remove_check(state, &check.definition.id);
+        }
+        changed = true;
+    }
+    changed
+}
+
+fn expired(check: &LocalCheck, now: Instant) -> LocalCheck {
+    let output = if check.output.is_empty() {
+        Arc::from("TTL expired")
+    } else if check.output.starts_with("TTL expired") {
         // An output that already tells of an expiry is kept, so that it cannot grow.
-        let output = if check.output.starts_with("TTL expired") {
-            Arc::clone(&check.output)
-        } else {
-            Arc::from(output)
-        };
-        let late = with_status(check, CheckStatus::Critical, output, None, now);
-        state.checks.insert(check.definition.id.clone(), Arc::new(late));
-    }
-    let reaped: Vec<InstanceId> = state
-        .checks
-        .values()
-        .filter(|c| reap_at(c).is_some_and(|at| at <= now))
-        .filter_map(|c| c.definition.service_id.clone())
-        .collect();
-    let mut removed = false;
-    for id in reaped {
-        removed |= deregister_service(state, &id).is_ok();
-    }
-    removed || !expired.is_empty()
+        Arc::clone(&check.output)
+    } else {
+        Arc::from(format!("TTL expired (last output before timeout follows): {}", check.output))
+    };
+    with_status(check, CheckStatus::Critical, output, None, now)
 }

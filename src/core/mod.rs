@@ -12,6 +12,7 @@
 //! ```
 
 mod agent;
+mod aliases;
 mod catalog;
 mod checks;
 pub mod config;

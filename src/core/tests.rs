@@ -1,5 +1,7 @@
 //! A handful of agents on a perfect network: the protocol's ordinary day.
 
+mod aliases;
+
 use super::*;
 use crate::model::*;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-use super::{CheckId, Extensions, InstanceId, Probe};
+use super::{CheckId, Extensions, InstanceId, NodeName, Probe};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +70,15 @@ pub struct CheckRecord {
     pub extensions: Extensions,
 }
 
+/// Whose health an alias check takes over.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Alias {
+    /// The node; `None` for the one that has the check.
+    pub node: Option<NodeName>,
+    /// One of its instances; `None` for the node's own checks.
+    pub service: Option<InstanceId>,
+}
+
 /// How a check gets its results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckKind {
@@ -82,6 +91,8 @@ pub enum CheckKind {
     Maintenance,
     /// By the agent itself.
     Probe(Arc<Probe>),
+    /// From other checks: it is as the worst of them.
+    Alias(Arc<Alias>),
 }
 
 impl CheckKind {
@@ -91,6 +102,7 @@ impl CheckKind {
             Self::Ttl { .. } => "ttl",
             Self::Maintenance => "maintenance",
             Self::Probe(probe) => probe.target.as_str(),
+            Self::Alias(_) => "alias",
         }
     }
 }

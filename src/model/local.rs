@@ -1,5 +1,8 @@
-use super::{CheckDefinition, CheckId, CheckStatus, InstanceId, Instant, ServiceDefinition, ServiceRecord};
-use imbl::OrdMap;
+use super::{
+    CheckDefinition, CheckId, CheckStatus, EntryKey, InstanceId, Instant, LocalChecks, ServiceDefinition,
+    ServiceRecord,
+};
+use imbl::{OrdMap, OrdSet};
 use std::sync::Arc;
 
 /// A check of this host with its present state.
@@ -17,6 +20,20 @@ pub struct LocalCheck {
     pub critical_since: Option<Instant>,
 }
 
+impl LocalCheck {
+    /// When its instance is to be removed, if the check stays critical until then.
+    pub fn reap_at(&self) -> Option<Instant> {
+        let after = self.definition.deregister_critical_after?;
+        self.definition.service_id.as_ref()?;
+        Some(self.critical_since? + after)
+    }
+
+    /// When the next thing happens to it by the clock alone.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadline.into_iter().chain(self.reap_at()).min()
+    }
+}
+
 /// What is registered on this host. Cheap to clone (the maps share structure), so that a change
 /// can be tried on a copy, made durable, and only then applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +41,19 @@ pub struct LocalState {
     /// Service instances by id.
     pub services: OrdMap<InstanceId, Arc<ServiceRecord>>,
     /// Checks by id, those of services and those of the node.
-    pub checks: OrdMap<CheckId, Arc<LocalCheck>>,
+    pub checks: LocalChecks,
+    /// Which of them stand in definition files. The next reading of the files decides about these;
+    /// the others are the callers'.
+    pub from_files: OrdSet<EntryKey>,
+}
+
+/// What the definition files say, all of them together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileDefinitions {
+    /// Instances with their checks; no two have the same id.
+    pub services: Vec<ServiceDefinition>,
+    /// Checks of the node, and of instances that stand elsewhere.
+    pub checks: Vec<CheckDefinition>,
 }
 
 /// A change that a caller on this host asks for.
@@ -37,6 +66,9 @@ pub enum LocalCommand {
         /// Drop checks of the instance that are not in the definition.
         replace_existing_checks: bool,
     },
+    /// Makes what came from definition files what these say: adds, replaces and removes, and leaves
+    /// alone what is as it was.
+    TakeFiles(Arc<FileDefinitions>),
     /// Removes an instance and its checks.
     DeregisterService(InstanceId),
     /// Adds a check or replaces the one with the same id, keeping its status and output.

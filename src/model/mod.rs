@@ -8,6 +8,7 @@ mod coordinate;
 mod duration;
 mod ids;
 mod local;
+mod local_checks;
 mod member;
 mod node;
 mod packed;
@@ -16,12 +17,14 @@ mod service;
 mod time;
 
 pub use check::{
-    CheckDefinition, CheckKind, CheckRecord, CheckStatus, OUTPUT_BYTES_MAX, captured_output, truncate_output,
+    Alias, CheckDefinition, CheckKind, CheckRecord, CheckStatus, OUTPUT_BYTES_MAX, captured_output,
+    truncate_output,
 };
 pub use coordinate::{COORDINATE_DIMENSIONS, Coordinate, Rtt};
 pub use duration::{DURATION_WANT, parse_duration, show_duration};
 pub use ids::{CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version};
-pub use local::{LocalCheck, LocalCommand, LocalError, LocalState};
+pub use local::{FileDefinitions, LocalCheck, LocalCommand, LocalError, LocalState};
+pub use local_checks::LocalChecks;
 pub use member::{Incarnation, Member, MemberStatus};
 pub use node::NodeRecord;
 pub use packed::{CheckText, PackedCheck, PackedEntry, PackedService, ServiceText};

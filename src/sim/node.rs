@@ -12,7 +12,6 @@ use crate::model::{
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the address book is written at most.
@@ -76,14 +75,16 @@ impl Disk {
     /// has its full time again.
     pub(crate) fn restored(&self) -> LocalState {
         let mut local = self.local.clone();
-        for (id, check) in &self.local.checks {
+        for check in self.local.checks.values() {
             let deadline = match check.definition.kind {
                 crate::model::CheckKind::Ttl { ttl } => check.deadline.map(|_| Instant::START + ttl),
-                crate::model::CheckKind::Maintenance | crate::model::CheckKind::Probe(_) => None,
+                crate::model::CheckKind::Maintenance
+                | crate::model::CheckKind::Probe(_)
+                | crate::model::CheckKind::Alias(_) => None,
             };
             let critical_since = (check.status == CheckStatus::Critical).then_some(Instant::START);
             let restored = LocalCheck { deadline, critical_since, ..(**check).clone() };
-            local.checks.insert(id.clone(), Arc::new(restored));
+            local.checks.put(restored);
         }
         local
     }

@@ -105,6 +105,9 @@ impl Reference {
                     self.put_check(check, now);
                 }
             }
+            LocalCommand::TakeFiles(_) => {
+                unreachable!("files are the shell's: no simulated operator has any")
+            }
             LocalCommand::DeregisterService(id) => self.deregister(id),
             LocalCommand::RegisterCheck(check) => self.put_check(check, now),
             LocalCommand::DeregisterCheck(id) => {
@@ -157,7 +160,7 @@ impl Reference {
     fn put_check(&mut self, definition: &CheckDefinition, now: Instant) {
         let time_to_live = match definition.kind {
             CheckKind::Ttl { ttl } => Some(ttl),
-            CheckKind::Maintenance | CheckKind::Probe(_) => None,
+            CheckKind::Maintenance | CheckKind::Probe(_) | CheckKind::Alias(_) => None,
         };
         let known = self.checks.get(&definition.id);
         let status = known.map_or(definition.initial_status.unwrap_or(CheckStatus::Critical), |c| c.status);
@@ -245,9 +248,9 @@ impl Reference {
             LocalCommand::DeregisterCheck(id) | LocalCommand::UpdateCheck { id, .. } => {
                 self.compare_check(agent, id, now)
             }
-            LocalCommand::ServiceMaintenance { .. } | LocalCommand::NodeMaintenance { .. } => {
-                self.compare(agent, now)
-            }
+            LocalCommand::TakeFiles(_)
+            | LocalCommand::ServiceMaintenance { .. }
+            | LocalCommand::NodeMaintenance { .. } => self.compare(agent, now),
         }
     }
 

@@ -4,6 +4,7 @@
 //! bad value is told. Opens no sockets and creates no files.
 
 mod address;
+mod definitions;
 mod raw;
 mod settings;
 mod show;
@@ -16,6 +17,7 @@ pub use raw::Origin;
 use super::args::AgentArgs;
 use crate::core::{Config, Settings};
 use crate::model::NodeName;
+pub(super) use definitions::Definitions;
 use raw::RawConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -57,7 +59,17 @@ pub enum ConfigFault {
         /// The keys it may have been meant to be.
         want: String,
     },
-    /// Not TOML.
+    /// A service or check that cannot be.
+    #[error("{origin}: {what}: {why}")]
+    Definition {
+        /// Where it stands.
+        origin: Origin,
+        /// Which one.
+        what: String,
+        /// Its key, and what was wanted.
+        why: String,
+    },
+    /// Not TOML, or not JSON.
     #[error("{}: {error}", path.display())]
     Syntax {
         /// The file.
@@ -154,8 +166,11 @@ pub struct AgentConfig {
     data_dir: Option<PathBuf>,
     profile: Profile,
     allow_plaintext: bool,
-    /// Whoever may use the API may register checks that run programs.
+    /// Whoever may use the API may register checks that run programs, and whoever may write the files.
     enable_script_checks: bool,
+    /// Whoever may write the configuration files may.
+    enable_local_script_checks: bool,
+    definitions: Definitions,
     tags: BTreeMap<String, String>,
     log_level: String,
     log_format: LogFormat,
@@ -178,6 +193,7 @@ impl AgentConfig {
     pub(super) fn take_live_parts(&mut self, new: Self) {
         self.tags = new.tags;
         self.log_level = new.log_level;
+        self.definitions = new.definitions;
     }
 
     fn from_raw(raw: &RawConfig, args: &AgentArgs) -> Result<Self, ConfigFault> {
@@ -201,6 +217,8 @@ impl AgentConfig {
                  in this version, so gossip that leaves this host would be readable and forgeable by others",
             ));
         }
+        let enable_script_checks = raw.flag("enable_script_checks")?;
+        let enable_local_script_checks = raw.flag("enable_local_script_checks")?;
         Ok(Self {
             args: args.clone(),
             node: node(raw)?,
@@ -215,7 +233,9 @@ impl AgentConfig {
             data_dir: data_dir(raw)?,
             profile,
             allow_plaintext,
-            enable_script_checks: raw.flag("enable_script_checks")?,
+            enable_script_checks,
+            enable_local_script_checks,
+            definitions: Definitions::collect(raw, enable_script_checks || enable_local_script_checks)?,
             tags: tags(raw)?,
             log_level: raw
                 .parsed("log_level", LOG_LEVEL_WANT, log_level)?

@@ -2,6 +2,7 @@
 //! files and the order in which sources win; knows nothing of what a value means beyond its shape.
 
 use super::ConfigFault;
+use super::definitions::{self, RawDefinition};
 use crate::agent::args::AgentArgs;
 use crate::core::Settings;
 use std::collections::BTreeMap;
@@ -26,13 +27,11 @@ const KEYS: &[&str] = &[
     "profile",
     "allow_plaintext",
     "enable_script_checks",
+    "enable_local_script_checks",
     "tag",
     "log_level",
     "log_format",
 ];
-
-/// Keys of service files, which are told apart from typing mistakes.
-const SERVICE_KEYS: &[&str] = &["service", "services", "check", "checks"];
 
 /// Where a value was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +42,18 @@ pub enum Origin {
     Flag,
     /// A line (from 1) of a file.
     File(Arc<Path>, usize),
+    /// Somewhere in a file whose lines are not counted.
+    Document(Arc<Path>),
+}
+
+impl Origin {
+    /// Another line of the same file.
+    pub(super) fn at_line(&self, line: usize) -> Self {
+        match self {
+            Self::File(path, _) => Self::File(Arc::clone(path), line),
+            Self::Default | Self::Flag | Self::Document(_) => self.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -51,6 +62,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::Flag => f.write_str("command line or environment"),
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Document(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -60,6 +72,7 @@ impl fmt::Display for Origin {
 pub(super) struct RawConfig {
     values: BTreeMap<&'static str, (toml::Value, Origin)>,
     tags: BTreeMap<String, (toml::Value, Origin)>,
+    definitions: Vec<RawDefinition>,
 }
 
 impl RawConfig {
@@ -138,9 +151,18 @@ impl RawConfig {
         self.tags.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
     }
 
+    /// Services and checks, in the order of files.
+    pub(super) fn definitions(&self) -> &[RawDefinition] {
+        &self.definitions
+    }
+
     fn add_file(&mut self, path: &Path) -> Result<(), ConfigFault> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigFault::Unreadable { path: path.to_owned(), error: error.to_string() })?;
+        if path.extension().is_some_and(|e| e == "json") {
+            self.definitions.extend(definitions::in_json(path, &text)?);
+            return Ok(());
+        }
         self.add_text(path, &text)
     }
 
@@ -151,10 +173,14 @@ impl RawConfig {
             error: e.to_string().trim_end().to_owned(),
         })?;
         let path: Arc<Path> = Arc::from(path);
+        let line_at = |byte: usize| 1 + text[..byte].matches('\n').count();
         for (key, value) in table.get_ref() {
-            let line = 1 + text[..key.span().start].matches('\n').count();
-            let origin = Origin::File(Arc::clone(&path), line);
+            let origin = Origin::File(Arc::clone(&path), line_at(key.span().start));
             let name: &str = key.get_ref();
+            if let Some(is_service) = definitions::holds(name) {
+                self.definitions.extend(definitions::in_toml(value.get_ref(), is_service, &origin, line_at));
+                continue;
+            }
             let value = plain(value.get_ref());
             if matches!(name, "tag" | "tags") {
                 self.add_tags(value, &origin)?;
@@ -220,6 +246,7 @@ impl RawConfig {
             ("no_persist", args.no_persist),
             ("allow_plaintext", args.allow_plaintext),
             ("enable_script_checks", args.enable_script_checks),
+            ("enable_local_script_checks", args.enable_local_script_checks),
         ] {
             if on {
                 self.values.insert(key, (toml::Value::Boolean(true), Origin::Flag));
@@ -245,22 +272,23 @@ fn known(name: &str) -> Option<&'static str> {
 }
 
 fn unknown(origin: Origin, name: &str, value: &toml::Value) -> ConfigFault {
-    let want = if SERVICE_KEYS.contains(&name) {
-        "no services or checks in files: this version takes them over its socket (shoal register)".to_owned()
+    let near = near_matches(name);
+    let want = if near.is_empty() {
+        format!("one of {}, service, check", all_keys().collect::<Vec<_>>().join(", "))
     } else {
-        let near = near_matches(name);
-        if near.is_empty() {
-            format!("one of {}", all_keys().collect::<Vec<_>>().join(", "))
-        } else {
-            format!("a known key (did you mean {}?)", near.join(" or "))
-        }
+        format!("a known key (did you mean {}?)", near.join(" or "))
     };
-    let mut value = value.to_string().replace('\n', " ");
+    ConfigFault::UnknownKey { origin, key: name.to_owned(), value: shortened(&value.to_string()), want }
+}
+
+/// A value as it fits into a message.
+pub(super) fn shortened(value: &str) -> String {
+    let mut value = value.replace('\n', " ");
     if let Some((end, _)) = value.char_indices().nth(60) {
         value.truncate(end);
         value.push_str("...");
     }
-    ConfigFault::UnknownKey { origin, key: name.to_owned(), value, want }
+    value
 }
 
 /// Known keys that `name` may have been meant to be: the nearest first, three at most.
@@ -300,12 +328,7 @@ fn files_in(dir: &Path) -> Result<Vec<PathBuf>, ConfigFault> {
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         match path.extension().and_then(|e| e.to_str()) {
-            Some("toml") => files.push(path),
-            Some("json") => {
-                let error =
-                    "service definitions in JSON are not read by this version; register them over the socket";
-                return Err(ConfigFault::Unreadable { path, error: error.to_owned() });
-            }
+            Some("toml" | "json") => files.push(path),
             _ => {}
         }
     }

@@ -32,6 +32,7 @@ impl AgentConfig {
         put("profile", self.profile.as_str().into());
         put("allow_plaintext", self.allow_plaintext.into());
         put("enable_script_checks", self.enable_script_checks.into());
+        put("enable_local_script_checks", self.enable_local_script_checks.into());
         let tags: toml::Table = self.tags.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
         put("tag", tags.into());
         put("log_level", self.log_level.as_str().into());

@@ -95,7 +95,9 @@ enum Woken {
 /// What was done outside the loop.
 enum Background {
     Resolved(Resolved),
-    Reloaded(Box<Result<AgentConfig, RequestError>>, Reply<()>),
+    Reread(Box<Result<AgentConfig, RequestError>>, Reply<()>),
+    /// What the files of this configuration define is registered, or could not be.
+    Registered(Result<(), RequestError>, Box<AgentConfig>, Reply<()>),
 }
 
 /// An answer that waits for the end of the turn.

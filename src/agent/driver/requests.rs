@@ -1,11 +1,13 @@
 //! What callers want, and the jobs that run beside the loop on their behalf.
 
 use super::{Background, Driver, answer_later};
+use crate::agent::config::AgentConfig;
 use crate::agent::join::Resolve;
 use crate::agent::registrations::Written;
 use crate::agent::reload;
 use crate::api::request::{Reply, Request, RequestError};
 use crate::model::{Instant, LocalCommand};
+use tokio::sync::oneshot;
 
 impl Driver {
     pub(super) fn request(&mut self, request: Request, now: Instant) {
@@ -46,7 +48,7 @@ impl Driver {
                         Ok(Err(fault)) => Err(RequestError::Reload(fault.to_string())),
                         Err(died) => Err(RequestError::Reload(died.to_string())),
                     };
-                    Background::Reloaded(Box::new(result), reply)
+                    Background::Reread(Box::new(result), reply)
                 });
             }
         }
@@ -78,6 +80,11 @@ impl Driver {
                 LocalCommand::RegisterService { definition, .. } => {
                     tracing::info!(service = %definition.service.name, id = %definition.service.id, "registered");
                 }
+                LocalCommand::TakeFiles(files) => tracing::info!(
+                    services = files.services.len(),
+                    checks = files.checks.len(),
+                    "the definition files were taken over"
+                ),
                 LocalCommand::DeregisterService(id) => tracing::info!(%id, "deregistered"),
                 LocalCommand::ServiceMaintenance { id, enable, .. } => {
                     tracing::info!(%id, enable, "maintenance")
@@ -139,17 +146,50 @@ impl Driver {
                     self.members_changed = true;
                 }
             }
-            Background::Reloaded(result, reply) => {
-                let result = (*result).and_then(|new| {
-                    reload::apply(&mut self.config, new, &mut self.agent, self.log.as_ref(), now)
-                });
-                self.drain(now);
-                match &result {
-                    Ok(()) => tracing::info!("the configuration was read again"),
-                    Err(error) => tracing::error!(%error, "the configuration was not changed"),
-                }
-                self.answers.push(answer_later(reply, result));
+            Background::Reread(result, reply) => self.reread(*result, reply, now),
+            Background::Registered(result, new, reply) => {
+                let result = result.and_then(|()| self.take_over(*new, now));
+                self.reloaded(result, reply);
             }
         }
+    }
+
+    /// The files were read again. What they define is made durable first, then the rest is done.
+    fn reread(&mut self, result: Result<AgentConfig, RequestError>, reply: Reply<()>, now: Instant) {
+        let prepared = result.and_then(|new| {
+            let command = reload::prepare(&new, &self.agent, now)?;
+            Ok((new, command))
+        });
+        match prepared {
+            Err(error) => self.reloaded(Err(error), reply),
+            Ok((new, None)) => {
+                let result = self.take_over(new, now);
+                self.reloaded(result, reply);
+            }
+            Ok((new, Some(command))) => {
+                let (done, wait) = oneshot::channel();
+                if let Some((command, done)) = self.registrations.take((command, done), now) {
+                    self.apply(&command, done, now);
+                }
+                self.spawn(async move {
+                    let result = wait.await.unwrap_or(Err(RequestError::ShuttingDown));
+                    Background::Registered(result, Box::new(new), reply)
+                });
+            }
+        }
+    }
+
+    fn take_over(&mut self, new: AgentConfig, now: Instant) -> Result<(), RequestError> {
+        let result = reload::apply(&mut self.config, new, &mut self.agent, self.log.as_ref(), now);
+        self.drain(now);
+        result
+    }
+
+    fn reloaded(&mut self, result: Result<(), RequestError>, reply: Reply<()>) {
+        match &result {
+            Ok(()) => tracing::info!("the configuration was read again"),
+            Err(error) => tracing::error!(%error, "the configuration was not changed"),
+        }
+        self.answers.push(answer_later(reply, result));
     }
 }

@@ -12,8 +12,12 @@ use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_128;
 
 const MAGIC: [u8; 8] = *b"SHOALST\n";
-/// Raised whenever the payload's types change.
-const FORMAT_VERSION: u32 = 1;
+/// Raised whenever the payload's types change. Version 1 did not have the node's name and the two lists
+/// of what came from definition files, which are at the end.
+const FORMAT_VERSION: u32 = 2;
+const SHORT_VERSION: u32 = 1;
+/// An empty name and two empty lists.
+const LACKING: [u8; 3] = [0; 3];
 const HEADER_BYTES: usize = 8 + 4 + 8;
 const CHECKSUM_BYTES: usize = 16;
 /// The largest file that is read; 20,000 registrations of the greatest size stay far below.
@@ -69,10 +73,12 @@ pub(super) fn decode<T: DeserializeOwned>(file: &[u8]) -> Result<T, Damage> {
     }
     // Only now, so that a flipped bit in the version is not taken for another version.
     let version = u32::from_le_bytes(*version);
-    if version != FORMAT_VERSION {
-        return Err(Damage::OtherVersion(version));
+    let payload = &rest[..rest.len() - CHECKSUM_BYTES];
+    match version {
+        FORMAT_VERSION => from_bytes(payload),
+        SHORT_VERSION => from_bytes(&[payload, &LACKING].concat()),
+        other => Err(Damage::OtherVersion(other)),
     }
-    from_bytes(&rest[..rest.len() - CHECKSUM_BYTES])
 }
 
 const fn bincode_config() -> bincode::config::Configuration<

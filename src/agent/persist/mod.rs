@@ -10,7 +10,7 @@ mod saved;
 mod tests;
 mod writer;
 
-pub(super) use saved::Saved;
+pub(super) use saved::{Author, Saved};
 pub(super) use writer::{StateWriter, WriteRequest};
 
 use super::clock;

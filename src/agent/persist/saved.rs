@@ -2,16 +2,30 @@
 //! without changing files that are already on disks. A change here needs a new format version.
 
 use crate::agent::clock::Moment;
-use crate::core::local;
+use crate::core::{Identity, local};
 use crate::model::{
-    CheckDefinition, CheckId, CheckKind, CheckStatus, Extensions, Generation, InstanceId, LocalCheck,
-    LocalState, NameError, NodeId, ServiceName, ServiceRecord, TaggedAddress, Weights,
+    CheckDefinition, CheckId, CheckKind, CheckStatus, EntryKey, Extensions, Generation, InstanceId,
+    LocalCheck, LocalState, NameError, NodeId, NodeName, ServiceName, ServiceRecord, TaggedAddress, Weights,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The run of a node that writes.
+#[derive(Debug, Clone)]
+pub(in crate::agent) struct Author {
+    pub(in crate::agent) node: NodeName,
+    pub(in crate::agent) node_id: NodeId,
+    pub(in crate::agent) generation: Generation,
+}
+
+impl From<&Identity> for Author {
+    fn from(identity: &Identity) -> Self {
+        Self { node: identity.name.clone(), node_id: identity.id, generation: identity.generation }
+    }
+}
 
 /// Everything an agent needs to come back as the node it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +35,11 @@ pub(in crate::agent) struct Saved {
     services: Vec<SavedService>,
     checks: Vec<SavedCheck>,
     pub(in crate::agent) address_book: Vec<SocketAddr>,
+    /// The node that wrote it; empty in files that did not tell.
+    pub(in crate::agent) node: String,
+    /// Ids of what came from definition files.
+    services_from_files: Vec<String>,
+    checks_from_files: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,24 +81,41 @@ enum SavedKind {
     Maintenance,
     /// As JSON, so that a later version can add to it.
     Probe(String),
+    /// As JSON too.
+    Alias(String),
 }
 
 impl Saved {
     /// What to keep of an agent at `moment`.
     pub(in crate::agent) fn new(
-        generation: Generation,
-        node_id: NodeId,
+        author: Author,
         local: &LocalState,
         address_book: Vec<SocketAddr>,
         moment: Moment,
     ) -> Self {
         Self {
-            generation,
-            node_id,
+            generation: author.generation,
+            node_id: author.node_id,
+            node: author.node.to_string(),
             services: local.services.values().map(|s| save_service(s)).collect(),
             checks: local.checks.values().map(|c| save_check(c, moment)).collect(),
             address_book,
+            services_from_files: local
+                .from_files
+                .iter()
+                .filter_map(|key| if let EntryKey::Service(id) = key { Some(id.to_string()) } else { None })
+                .collect(),
+            checks_from_files: local
+                .from_files
+                .iter()
+                .filter_map(|key| if let EntryKey::Check(id) = key { Some(id.to_string()) } else { None })
+                .collect(),
         }
+    }
+
+    /// Services registered.
+    pub(in crate::agent) fn services(&self) -> usize {
+        self.services.len()
     }
 
     /// The registrations as they stand at `moment`: TTL checks have the rest of their time, and
@@ -103,12 +139,18 @@ impl Saved {
                     let owned =
                         check.definition.service_id.as_ref().is_none_or(|s| state.services.contains_key(s));
                     if owned {
-                        state.checks.insert(check.definition.id.clone(), Arc::new(check));
+                        state.checks.put(check);
                     }
                 }
                 Err(error) => tracing::warn!(check = saved.id, %error, "a saved check is not valid any more"),
             }
         }
+        // Before anything expires, which may take some of them away.
+        let services = self.services_from_files.iter().filter_map(|id| InstanceId::new(id).ok());
+        let services = services.filter(|id| state.services.contains_key(id)).map(EntryKey::Service);
+        let checks = self.checks_from_files.iter().filter_map(|id| CheckId::new(id).ok());
+        let checks = checks.filter(|id| state.checks.contains_key(id)).map(EntryKey::Check);
+        state.from_files = services.chain(checks).collect();
         local::expire(&mut state, moment.now);
         state
     }
@@ -159,6 +201,9 @@ fn save_check(c: &LocalCheck, moment: Moment) -> SavedCheck {
             CheckKind::Probe(ref probe) => {
                 SavedKind::Probe(serde_json::to_string(probe).expect("a probe is plain data with text keys"))
             }
+            CheckKind::Alias(ref alias) => {
+                SavedKind::Alias(serde_json::to_string(alias).expect("an alias is plain data"))
+            }
         },
         initial_status: d.initial_status,
         interval: d.interval.clone(),
@@ -179,11 +224,15 @@ fn restore_check(c: &SavedCheck, moment: Moment) -> Result<LocalCheck, NameError
             let probe = serde_json::from_str(text);
             CheckKind::Probe(Arc::new(probe.map_err(|_| NameError::new("probe", text, "a probe as JSON"))?))
         }
+        SavedKind::Alias(ref text) => {
+            let alias = serde_json::from_str(text);
+            CheckKind::Alias(Arc::new(alias.map_err(|_| NameError::new("alias", text, "an alias as JSON"))?))
+        }
     };
     // A clock that was set back must not make a TTL longer than it is.
     let latest = match kind {
         CheckKind::Ttl { ttl } => moment.now + ttl,
-        CheckKind::Maintenance | CheckKind::Probe(_) => moment.now,
+        CheckKind::Maintenance | CheckKind::Probe(_) | CheckKind::Alias(_) => moment.now,
     };
     let definition = CheckDefinition {
         id: CheckId::new(&c.id)?,

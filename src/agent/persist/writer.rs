@@ -3,9 +3,9 @@
 //! Owns the [`DataDir`] while the agent runs. One write at a time: what happens meanwhile is the
 //! loop's to collect, and shares the next write.
 
-use super::{DataDir, Saved};
+use super::{Author, DataDir, Saved};
 use crate::agent::clock::Moment;
-use crate::model::{Generation, LocalState, NodeId};
+use crate::model::LocalState;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
@@ -14,8 +14,7 @@ use tokio::sync::mpsc;
 /// encoded on the writer's thread.
 #[derive(Debug)]
 pub(in crate::agent) struct WriteRequest {
-    pub(in crate::agent) generation: Generation,
-    pub(in crate::agent) node_id: NodeId,
+    pub(in crate::agent) author: Author,
     pub(in crate::agent) local: LocalState,
     pub(in crate::agent) address_book: Vec<SocketAddr>,
     pub(in crate::agent) moment: Moment,
@@ -23,7 +22,7 @@ pub(in crate::agent) struct WriteRequest {
 
 impl WriteRequest {
     fn saved(self) -> Saved {
-        Saved::new(self.generation, self.node_id, &self.local, self.address_book, self.moment)
+        Saved::new(self.author, &self.local, self.address_book, self.moment)
     }
 }
 

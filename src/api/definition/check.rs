@@ -3,11 +3,11 @@
 use super::target::Target;
 use super::{decode_failed, parse};
 use crate::api::duration::{self, Nanos};
-use crate::api::json::{Field, Json, Object};
+use crate::api::json::{Field, Json, Misread, Object};
 use crate::api::reply::Failure;
 use crate::model::{
-    CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, LocalCommand, OUTPUT_BYTES_MAX, Probe,
-    ProbeTarget,
+    Alias, CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, LocalCommand, NodeName,
+    OUTPUT_BYTES_MAX, Probe, ProbeTarget,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,13 +84,14 @@ pub(super) struct RawCheck {
     target: Target,
     /// The word of the first kind asked for that this version does not run.
     other_kind: Option<&'static str>,
-    is_alias: bool,
+    alias_node: String,
+    alias_service: String,
     /// Anything else was given that keeps the object from being empty.
     extras: bool,
 }
 
 impl RawCheck {
-    pub(super) fn read(value: &Json, path: &str) -> Result<Self, String> {
+    pub(super) fn read(value: &Json, path: &str) -> Result<Self, Misread> {
         let object = Object::read(value, path, CHECK)?;
         let mut other_kind = None;
         for (field, word) in OTHER_KINDS {
@@ -98,7 +99,6 @@ impl RawCheck {
                 other_kind = Some(*word);
             }
         }
-        let is_alias = !object.text("AliasNode")?.is_empty() || !object.text("AliasService")?.is_empty();
         let mut extras = false;
         for field in ["Shell", "Token"] {
             extras |= !object.text(field)?.is_empty();
@@ -123,7 +123,8 @@ impl RawCheck {
             failures_before_critical: object.int("FailuresBeforeCritical")?,
             target: Target::read(&object)?,
             other_kind,
-            is_alias,
+            alias_node: object.text("AliasNode")?,
+            alias_service: object.text("AliasService")?,
             extras,
         })
     }
@@ -142,11 +143,11 @@ impl RawCheck {
             "Interval and TTL cannot both be specified"
         } else if with_interval && self.interval <= 0 {
             "Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks"
-        } else if with_interval && self.is_alias {
+        } else if with_interval && self.is_alias() {
             "Interval cannot be set for Alias checks"
-        } else if self.is_alias && self.ttl > 0 {
+        } else if self.is_alias() && self.ttl > 0 {
             "TTL must be not be set for Alias checks"
-        } else if !with_interval && !self.is_alias && self.ttl <= 0 {
+        } else if !with_interval && !self.is_alias() && self.ttl <= 0 {
             "TTL must be > 0 for TTL checks"
         } else if self.output_max_size < 0 {
             "MaxOutputMaxSize must be positive"
@@ -171,14 +172,24 @@ impl RawCheck {
 
     /// What this version does not run is refused rather than never run.
     pub(super) fn refuse_other_kinds(&self) -> Result<(), Failure> {
-        let kind = if self.is_alias { Some("alias") } else { self.other_kind };
-        match kind {
+        match self.other_kind {
             None => Ok(()),
             Some(kind) => Err(Failure::bad(format!(
-                "Invalid check: {kind} checks are not supported: this version runs TTL, HTTP, TCP, UDP, gRPC, \
-                 H2PING and script checks"
+                "Invalid check: {kind} checks are not supported: want a TTL, HTTP, TCP, UDP, gRPC, H2PING, \
+                 script or alias check"
             ))),
         }
+    }
+
+    const fn is_alias(&self) -> bool {
+        !self.alias_node.is_empty() || !self.alias_service.is_empty()
+    }
+
+    fn alias(&self) -> Result<Alias, Failure> {
+        let invalid = |e| Failure::bad(format!("Invalid check: {e}"));
+        let node = (!self.alias_node.is_empty()).then(|| NodeName::new(&self.alias_node));
+        let service = (!self.alias_service.is_empty()).then(|| InstanceId::new(&self.alias_service));
+        Ok(Alias { node: node.transpose().map_err(invalid)?, service: service.transpose().map_err(invalid)? })
     }
 
     /// The id given, if any.
@@ -199,7 +210,16 @@ impl RawCheck {
         let whole = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
         let critical = whole(self.failures_before_critical).max(1);
         let warning = whole(self.failures_before_warning);
+        if self.target.is_some() && duration::to_std(self.interval) < INTERVAL_MIN {
+            let interval = duration::format(self.interval);
+            tracing::warn!(
+                check = id,
+                interval,
+                "the interval of a check is shorter than a second; it is a second"
+            );
+        }
         let kind = match self.target.take() {
+            None if self.is_alias() => CheckKind::Alias(Arc::new(self.alias()?)),
             None => CheckKind::Ttl { ttl: duration::to_std(self.ttl) },
             Some(target) => CheckKind::Probe(Arc::new(Probe {
                 timeout: if self.timeout > 0 {
@@ -237,7 +257,11 @@ impl RawCheck {
 
 /// The body of `agent/check/register`.
 pub(in crate::api) fn check_registration(body: &[u8]) -> Result<CheckDefinition, Failure> {
-    let raw = RawCheck::read(&parse(body)?, "").map_err(decode_failed)?;
+    define_alone(RawCheck::read(&parse(body)?, "").map_err(decode_failed)?)
+}
+
+/// A check that does not come with a service.
+pub(super) fn define_alone(raw: RawCheck) -> Result<CheckDefinition, Failure> {
     if raw.name.is_empty() {
         return Err(Failure::bad("Missing check name"));
     }

@@ -2,7 +2,7 @@
 
 use super::check::RawCheck;
 use super::{decode_failed, parse};
-use crate::api::json::{Field, Json, Object};
+use crate::api::json::{Field, Json, Misread, Object};
 use crate::api::reply::Failure;
 use crate::model::{
     CheckDefinition, Extensions, InstanceId, ServiceDefinition, ServiceName, ServiceRecord, TaggedAddress,
@@ -43,7 +43,7 @@ const ADDRESS: &[Field] = &[&["Address"], &["Port"]];
 const WEIGHTS: &[Field] = &[&["Passing"], &["Warning"]];
 
 /// A service as the caller sent it.
-struct RawService {
+pub(super) struct RawService {
     name: String,
     id: String,
     tags: Vec<String>,
@@ -60,7 +60,7 @@ struct RawService {
 }
 
 impl RawService {
-    fn read(value: &Json) -> Result<Self, String> {
+    pub(super) fn read(value: &Json) -> Result<Self, Misread> {
         let object = Object::read(value, "", SERVICE)?;
         let mut tagged_addresses = BTreeMap::new();
         for (tag, value) in object.entries("TaggedAddresses")? {
@@ -114,7 +114,7 @@ pub(in crate::api) fn service_registration(body: &[u8]) -> Result<ServiceDefinit
     define(raw)
 }
 
-fn define(raw: RawService) -> Result<ServiceDefinition, Failure> {
+pub(super) fn define(raw: RawService) -> Result<ServiceDefinition, Failure> {
     if raw.name.is_empty() {
         return Err(Failure::bad("Missing service name"));
     }

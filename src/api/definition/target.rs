@@ -1,6 +1,6 @@
 //! What a check does by itself: the fields that say so, by kind.
 
-use crate::api::json::Object;
+use crate::api::json::{Misread, Object};
 use crate::model::{HttpProbe, ProbeTarget, ProbeTls};
 
 /// The target of a check, if it has one; remembers whether anything about one was given at all.
@@ -12,7 +12,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn read(object: &Object<'_>) -> Result<Self, String> {
+    pub(super) fn read(object: &Object<'_>) -> Result<Self, Misread> {
         let tls = ProbeTls {
             server_name: object.text("TLSServerName")?,
             skips_verification: object.flag("TLSSkipVerify")?,

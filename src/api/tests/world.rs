@@ -98,7 +98,7 @@ fn tell(builder: &mut ViewBuilder, own: NodeKey, before: &LocalState, after: &Lo
     for id in before.checks.keys().filter(|id| !after.checks.contains_key(*id)) {
         builder.set_check(own, id, None);
     }
-    for (id, check) in &after.checks {
+    for (id, check) in after.checks.iter() {
         let same_status = before
             .checks
             .get(id)

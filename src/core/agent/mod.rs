@@ -3,6 +3,7 @@
 //! Owns the parts and the two queues towards the world. Never decides protocol questions itself;
 //! those belong to [`super::swim`], [`super::catalog`] and [`super::gossip`].
 
+mod aliases;
 mod inbound;
 mod location;
 mod naming;
@@ -10,13 +11,14 @@ mod own;
 mod pulls;
 mod settled;
 
+use super::aliases::Aliases;
 use super::catalog::Catalog;
 use super::checks::Schedule;
 use super::config::{Config, Effective};
 use super::coordinates::Coordinates;
 use super::damping::{CheckDamping, Damping};
 use super::digest::{Tree, row_digest};
-use super::event::Event;
+use super::event::{Event, Events};
 use super::gossip::answer::Known;
 use super::gossip::repair::Repair;
 use super::gossip::spread::{Need, Spread};
@@ -111,6 +113,7 @@ pub struct Agent {
     damping: Damping,
     check_damping: CheckDamping,
     schedule: Schedule,
+    aliases: Aliases,
     coordinates: Coordinates,
     leave: Option<Leave>,
     rng: SmallRng,
@@ -121,7 +124,7 @@ pub struct Agent {
     answer_tokens: f64,
     answered_at: Instant,
     outgoing: VecDeque<Outgoing>,
-    events: VecDeque<Event>,
+    events: Events,
     stats: Stats,
 }
 
@@ -158,13 +161,14 @@ impl Agent {
             damping: Damping::default(),
             check_damping: CheckDamping::default(),
             schedule: Schedule::new(rng.clone()),
+            aliases: Aliases::new(own),
             leave: None,
             alone: true,
             claimed_at: None,
             answer_tokens: config.gossip_bytes_per_s_max as f64,
             answered_at: now,
             outgoing: VecDeque::new(),
-            events: VecDeque::new(),
+            events: Events::default(),
             stats: Stats::default(),
             rng,
             identity,
@@ -173,7 +177,7 @@ impl Agent {
             local,
         };
         agent.publish_all();
-        agent.schedule.restore(&agent.local, now);
+        agent.take_up_checks(now);
         agent.join(&address_book, now);
         agent
     }
@@ -519,6 +523,7 @@ impl Agent {
                 Output::Rival(addr, _) => self.claim_name_at(addr, now),
             }
         }
+        self.follow_others(now);
         self.greet(now);
         self.flush(now);
     }

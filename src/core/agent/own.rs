@@ -14,6 +14,7 @@ use crate::wire::record;
 use bytes::Bytes;
 use imbl::ordmap::DiffItem;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Bytes of a check's output that travel with a change of its status.
 const OUTPUT_BYTES_SPREAD: usize = 512;
@@ -49,14 +50,19 @@ impl Agent {
         Ok(())
     }
 
-    /// Replaces the node's tags.
-    pub fn set_tags(&mut self, tags: BTreeMap<String, String>, now: Instant) -> Result<(), LocalError> {
+    /// Whether the node could have these tags.
+    pub fn check_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), LocalError> {
         if self.phase != Phase::Running {
             return Err(LocalError::Leaving);
         }
         let mut node = self.own_node(false);
-        node.tags.clone_from(&tags);
-        self.check_size("node tags", &Entry::Node(node))?;
+        node.tags.clone_from(tags);
+        self.check_size("node tags", &Entry::Node(node))
+    }
+
+    /// Replaces the node's tags.
+    pub fn set_tags(&mut self, tags: BTreeMap<String, String>, now: Instant) -> Result<(), LocalError> {
+        self.check_tags(&tags)?;
         if self.identity.tags != tags {
             self.identity.tags = tags;
             let record = self.write_own_node(false);
@@ -109,30 +115,51 @@ impl Agent {
         }
     }
 
+    /// Begins with the checks of an earlier run of this agent.
+    pub(super) fn take_up_checks(&mut self, now: Instant) {
+        let checks: Vec<Arc<LocalCheck>> = self.local.checks.values().cloned().collect();
+        for check in checks {
+            self.schedule.put(&check, now);
+            self.note_alias(&check.definition.id, Some(&check));
+        }
+        if let Some(after) = self.followed_here(now) {
+            self.set_local(after, now);
+        }
+    }
+
     // ---- becoming entries
 
-    fn set_local(&mut self, after: LocalState, now: Instant) {
+    pub(super) fn set_local(&mut self, after: LocalState, now: Instant) {
         let before = std::mem::replace(&mut self.local, after);
         self.check_deadline = local::next_deadline(&self.local);
         let mut keys: Vec<EntryKey> = Vec::new();
+        let mut redefined: Vec<(CheckId, Option<Arc<LocalCheck>>)> = Vec::new();
+        let mut status_changed = false;
         for item in before.services.diff(&self.local.services) {
             keys.push(EntryKey::Service(changed_key(&item).clone()));
+            status_changed = true;
         }
         for item in before.checks.diff(&self.local.checks) {
             match &item {
                 DiffItem::Update { old: (_, old), new: (id, new) } => {
+                    if !Arc::ptr_eq(&old.definition, &new.definition) {
+                        redefined.push(((*id).clone(), Some(Arc::clone(new))));
+                    }
+                    status_changed |= old.status != new.status;
                     self.check_damping.note(id, old.status, new.status, &self.config, now);
                     if self.schedule.put(new, now) {
                         self.events.push_back(Event::ProbeEnded((*id).clone()));
                     }
                 }
                 DiffItem::Remove(id, _) => {
+                    redefined.push(((*id).clone(), None));
                     self.check_damping.forget(id);
                     if self.schedule.remove(id) {
                         self.events.push_back(Event::ProbeEnded((*id).clone()));
                     }
                 }
-                DiffItem::Add(_, new) => {
+                DiffItem::Add(id, new) => {
+                    redefined.push(((*id).clone(), Some(Arc::clone(new))));
                     self.schedule.put(new, now);
                 }
             }
@@ -140,6 +167,10 @@ impl Agent {
         }
         if keys.is_empty() {
             return;
+        }
+        status_changed |= !redefined.is_empty();
+        for (id, check) in redefined {
+            self.note_alias(&id, check.as_deref());
         }
         // A heartbeat that changes nothing but its deadline is nobody else's business, and not
         // worth a write to disk either.
@@ -149,6 +180,10 @@ impl Agent {
         }
         if told {
             self.events.push_back(Event::LocalChanged);
+        }
+        if status_changed && let Some(after) = self.followed_here(now) {
+            self.set_local(after, now);
+            return;
         }
         self.settle(None, now);
     }
