@@ -209,7 +209,8 @@ impl Run {
     fn new(node: NodeName, saved: Option<Saved>, clock: Clock) -> Self {
         let moment = clock.moment();
         // Of a host that was cloned, or renamed. Two nodes must not have one identifier.
-        let stranger = saved.as_ref().filter(|s| !s.node.is_empty() && !s.node.eq_ignore_ascii_case(node.as_str()));
+        let stranger =
+            saved.as_ref().filter(|s| !s.node.is_empty() && !s.node.eq_ignore_ascii_case(node.as_str()));
         if let Some(saved) = stranger {
             tracing::warn!(
                 written_by = saved.node,

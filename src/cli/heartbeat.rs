@@ -18,9 +18,12 @@ use tokio::time::MissedTickBehavior;
     name of a service, all of whose TTL checks are meant.\n\n\
     With -- CMD: registers the service unless it is registered, runs CMD, beats while it lives,\n\
     hands it SIGINT, SIGTERM and SIGHUP, deregisters the service when it ends, and exits with its\n\
-    exit code (128+n when signal n ended it, 127 when there is no such command).\n\n\
+    exit code (128+n when signal n ended it, 127 when there is no such command). At the first SIGINT\n\
+    or SIGTERM the service is drained: in maintenance, so that nobody is sent to it any more, and\n\
+    --drain later the signal goes on to CMD. A second signal goes there at once.\n\n\
     Examples:\n  shoal heartbeat web\n  shoal heartbeat web --status warning --note 'disk 91% full'\n  \
-    shoal heartbeat web --port 8080 -- python3 -m http.server 8080"
+    shoal heartbeat web --port 8080 -- python3 -m http.server 8080\n  \
+    shoal heartbeat web --port 8080 --drain 5s -- ./serve"
 )]
 pub struct Heartbeat {
     /// An instance, a check, or a service of this host
@@ -43,6 +46,10 @@ pub struct Heartbeat {
     #[arg(long, value_name = "DURATION", value_parser = args::duration)]
     pub(super) ttl: Option<Duration>,
 
+    /// With -- CMD: time between the end of being resolved and the signal that ends CMD [default: 0s]
+    #[arg(long, value_name = "DURATION", value_parser = args::duration)]
+    pub(super) drain: Option<Duration>,
+
     #[command(flatten)]
     pub(super) definition: Definition,
 
@@ -60,9 +67,13 @@ pub(super) async fn heartbeat(args: Heartbeat, output: &mut Output<'_>) -> Resul
         let signals = wrap::signals().map_err(|e| Failure::no(format!("cannot watch for signals: {e}")))?;
         return wrap::run_command(args, &client, signals, output).await;
     }
-    if args.definition.is_given() || args.definition.id.is_some() || args.ttl.is_some() {
+    if args.definition.is_given()
+        || args.definition.id.is_some()
+        || args.ttl.is_some()
+        || args.drain.is_some()
+    {
         return Err(Failure::usage(
-            "a heartbeat registers nothing, so --id, --port, --ttl and the like want a command: ... -- CMD",
+            "a heartbeat registers nothing, so --id, --port, --ttl, --drain and the like want a command: ... -- CMD",
         ));
     }
     match client.heartbeat(&args.target, args.status, &args.note).await {

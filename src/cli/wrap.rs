@@ -15,18 +15,20 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, Sleep};
 
 /// TTL of a registration made for a command, unless it names another.
 const TTL: Duration = Duration::from_secs(10);
 /// Heartbeats in one TTL: one may come late and one may be lost.
 const BEATS_PER_TTL: u32 = 3;
+/// The command is told to end at the latest this much after its time for draining.
+const DRAIN_CALL_MAX: Duration = Duration::from_secs(2);
 /// Shells answer these for a command that is not there, and one that cannot be run.
 const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
@@ -56,6 +58,7 @@ struct Kept {
     status: CheckStatus,
     note: String,
     every: Duration,
+    drain: Duration,
 }
 
 impl Kept {
@@ -78,6 +81,17 @@ impl Kept {
             self.client.heartbeat_check(check, self.status, &self.note).await?;
         }
         Ok(())
+    }
+
+    /// Takes the instance out of service. An agent that does not answer holds nobody up.
+    async fn begin_drain(&self, output: &mut Output<'_>) {
+        let maintenance = self.client.service_maintenance(&self.id, true, "the command is being stopped");
+        match tokio::time::timeout(DRAIN_CALL_MAX, maintenance).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) if e.is_unknown() => {}
+            Ok(Err(e)) => output.note(format_args!("{} cannot be drained: {e}", self.id)),
+            Err(_) => output.note(format_args!("{} cannot be drained: the agent does not answer", self.id)),
+        }
     }
 
     async fn beat_for_ever(&self, remarks: mpsc::UnboundedSender<String>) -> Infallible {
@@ -128,10 +142,34 @@ pub(super) async fn run_command(
     let (remark, mut remarks) = mpsc::unbounded_channel();
     let ended = {
         let mut beating = pin!(kept.beat_for_ever(remark));
+        // The signal that is to follow when the time for draining is over.
+        let mut draining: Option<(Signal, Pin<Box<Sleep>>)> = None;
+        let mut drained = false;
         loop {
+            let over = async {
+                match &mut draining {
+                    Some((signal, over)) => {
+                        over.await;
+                        *signal
+                    }
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 ended = child.wait() => break ended,
-                Some(signal) = signals.recv() => forward(signal, &child),
+                signal = over => {
+                    draining = None;
+                    forward(signal, &child);
+                }
+                Some(signal) = signals.recv() => {
+                    let ends = matches!(signal, Signal::SIGINT | Signal::SIGTERM);
+                    if ends && !std::mem::replace(&mut drained, true) {
+                        kept.begin_drain(output).await;
+                        draining = Some((signal, Box::pin(tokio::time::sleep(kept.drain))));
+                    } else {
+                        forward(signal, &child);
+                    }
+                }
                 Some(remark) = remarks.recv() => output.note(remark),
                 never = &mut beating => match never {},
             }
@@ -156,6 +194,7 @@ async fn prepare(args: Heartbeat, client: &Client) -> Result<Kept, Failure> {
         status: args.status,
         note: args.note,
         every: args.every.unwrap_or(ttl / BEATS_PER_TTL),
+        drain: args.drain.unwrap_or_default(),
     };
     if let Some((id, _)) = existing
         && !describes
@@ -289,6 +328,27 @@ mod tests {
         let (exit, _) = run(&agent, &["web", "--", "/bin/sleep", "30"], signals).await;
         assert_eq!(exit, Exit::Command(128 + 15));
         assert_eq!(agent.with(|state| state.services.len()), 0);
+    }
+
+    #[tokio::test]
+    async fn at_the_first_signal_the_instance_is_drained_and_a_second_one_does_not_wait() {
+        let agent = FakeAgent::start();
+        let (signal, signals) = mpsc::unbounded_channel();
+        signal.send(Signal::SIGTERM).expect("the receiver is alive");
+        let started = tokio::time::Instant::now();
+        let line = ["web", "--drain", "300ms", "--", "/bin/sleep", "30"];
+        let (exit, _) = run(&agent, &line, signals).await;
+        assert_eq!(exit, Exit::Command(128 + 15));
+        assert!(started.elapsed() >= Duration::from_millis(300), "{:?}", started.elapsed());
+        assert_eq!(agent.asked("PUT /v1/agent/service/maintenance/web?enable=true"), 1);
+        assert_eq!(agent.with(|state| state.services.len()), 0);
+
+        let (signal, signals) = mpsc::unbounded_channel();
+        for _ in 0..2 {
+            signal.send(Signal::SIGTERM).expect("the receiver is alive");
+        }
+        let line = ["web", "--drain", "1h", "--", "/bin/sleep", "30"];
+        assert_eq!(run(&agent, &line, signals).await.0, Exit::Command(128 + 15));
     }
 
     #[tokio::test]

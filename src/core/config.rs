@@ -115,7 +115,7 @@ impl Settings {
             gossip_bytes_per_s_max: 1_000_000,
             max_datagram_bytes: 1_400,
             max_record_bytes: 16 * 1024,
-            max_entries_per_node: 20_000,
+            max_entries_per_node: 50_000,
             max_members: 20_000,
             max_rumours: 100_000,
             sync_after: Duration::from_millis(500),

@@ -36,6 +36,8 @@ pub(crate) struct Queue<K, V> {
     by_due: BTreeSet<(Instant, K)>,
     next_rank: u64,
     max: usize,
+    /// Encoded bytes of all that waits.
+    bytes: usize,
     pub(crate) shed: u64,
     pub(crate) queued: u64,
     pub(crate) sent: u64,
@@ -49,6 +51,7 @@ impl<K: Ord + Clone, V: Clone> Queue<K, V> {
             by_due: BTreeSet::new(),
             next_rank: u64::MAX,
             max,
+            bytes: 0,
             shed: 0,
             queued: 0,
             sent: 0,
@@ -74,6 +77,7 @@ impl<K: Ord + Clone, V: Clone> Queue<K, V> {
         self.queued += 1;
         self.by_sends.insert((0, rank, key.clone()));
         self.by_due.insert((now, key.clone()));
+        self.bytes += bytes;
         self.rumours.insert(key, Rumour { value, bytes, sends: 0, round: 0, due: now, rank, from });
     }
 
@@ -81,10 +85,12 @@ impl<K: Ord + Clone, V: Clone> Queue<K, V> {
         if let Some(r) = self.rumours.remove(key) {
             self.by_sends.remove(&(r.sends, r.rank, key.clone()));
             self.by_due.remove(&(r.due, key.clone()));
+            self.bytes -= r.bytes;
         }
     }
 
     pub(crate) fn clear(&mut self) {
+        self.bytes = 0;
         self.rumours.clear();
         self.by_sends.clear();
         self.by_due.clear();
@@ -98,6 +104,18 @@ impl<K: Ord + Clone, V: Clone> Queue<K, V> {
     /// Up to `max` rumours whose round is due, longest due first.
     pub(crate) fn due(&self, now: Instant, max: usize) -> Vec<K> {
         self.by_due.iter().take_while(|(at, _)| *at <= now).take(max).map(|(_, k)| k.clone()).collect()
+    }
+
+    /// Up to `max` rumours whose round is due, least sent first and of those the newest. Looks at as
+    /// many.
+    pub(crate) fn due_least_sent(&self, now: Instant, max: usize) -> Vec<K> {
+        let first = self.by_sends.iter().take(max).map(|(_, _, key)| key);
+        first.filter(|key| self.rumours.get(*key).is_some_and(|r| r.due <= now)).cloned().collect()
+    }
+
+    /// Encoded bytes of all that waits.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn bytes_of(&self, key: &K) -> Option<usize> {
@@ -131,6 +149,7 @@ impl<K: Ord + Clone, V: Clone> Queue<K, V> {
         r.sends += times;
         if r.sends >= budget {
             self.by_due.remove(&(r.due, key.clone()));
+            self.bytes -= r.bytes;
             self.rumours.remove(key);
         } else {
             self.by_sends.insert((r.sends, r.rank, key.clone()));
@@ -163,6 +182,9 @@ mod tests {
         }
         q.sent(&3, 1, 12);
         assert_eq!(q.fitting(25, TO), [2, 1]);
+        q.next_round(&2, Instant::START, None);
+        assert_eq!(q.due_least_sent(Instant::START, 3), [1, 0], "2 is not due, and 3 was not looked at");
+        assert_eq!(q.bytes(), 40);
         assert_eq!(q.fitting(1000, TO), [2, 1, 0, 3]);
     }
 
@@ -177,7 +199,7 @@ mod tests {
         q.sent(&1, 11, 12);
         assert_eq!(q.len(), 1, "its budget began anew");
         q.sent(&1, 1, 12);
-        assert_eq!(q.len(), 0);
+        assert_eq!((q.len(), q.bytes()), (0, 0));
         assert_eq!(q.next_due(), None);
     }
 
@@ -189,7 +211,7 @@ mod tests {
         }
         q.sent(&1, 3, 12);
         q.push(9, (), 10, None, Instant::START);
-        assert_eq!((q.len(), q.shed), (3, 1));
+        assert_eq!((q.len(), q.shed, q.bytes()), (3, 1, 30));
         assert_eq!(q.value(&1), None);
     }
 

@@ -35,6 +35,13 @@ const LIST_BYTES: usize = 8;
 const AGE_MAX: Duration = Duration::from_secs(3_600);
 /// Room for an age.
 const AGE_BYTES: usize = 5;
+/// More than can be sent in this time waits: a storm. Then the first copy of everything comes before
+/// the second copy of anything, ...
+const STORM_AFTER: Duration = Duration::from_millis(250);
+/// ... each round goes to one member, and each agent sends a record this often at most: under the cap,
+/// what is sent twice to one is not sent to another. Repair, which has bytes of its own and asks only
+/// for what is missing, brings the rest.
+const STORM_SENDS: u32 = 2;
 /// A record above this is announced by its head and pulled by those who lack it.
 const RECORD_BYTES_EAGER_MAX: usize = 1_000;
 
@@ -249,6 +256,7 @@ impl Spread {
         }
         let entries = self.catalog.fitting(datagram.room().saturating_sub(4 * LIST_BYTES), to);
         self.push_catalog(datagram, &entries, now);
+        let budget = if self.is_storm() { budget.min(STORM_SENDS) } else { budget };
         for key in &entries {
             self.catalog.sent(key, 1, budget);
         }
@@ -320,9 +328,11 @@ impl Spread {
         let budget = self.budget(need);
         let tick = self.config.gossip_tick();
         let targets = self.targets(peers, need);
+        let storm = self.is_storm();
         let members = self.members.due(now, DUE_MAX);
         let accusations = self.accusations.due(now, DUE_MAX);
-        let entries = self.catalog.due(now, DUE_MAX);
+        let entries =
+            if storm { self.catalog.due_least_sent(now, DUE_MAX) } else { self.catalog.due(now, DUE_MAX) };
         let (mut members, mut accusations, mut entries) =
             (members.as_slice(), accusations.as_slice(), entries.as_slice());
         while (!members.is_empty() || !accusations.is_empty() || !entries.is_empty()) && self.tokens > 0.0 {
@@ -344,7 +354,10 @@ impl Spread {
             if some_entries.is_empty() {
                 self.spend_on_members(targets.len(), now);
             }
-            for (_, addr) in &targets {
+            // What tells of members goes to as many as ever.
+            let alone = some_accusations.is_empty() && some_members.is_empty();
+            let targets = if storm && alone { &targets[..1] } else { targets.as_slice() };
+            for (_, addr) in targets {
                 self.tokens -= bytes.len() as f64;
                 out(Outgoing { to: *addr, bytes: bytes.clone() });
             }
@@ -359,9 +372,15 @@ impl Spread {
             }
             for key in &some_entries {
                 self.catalog.next_round(key, now, tick);
-                self.catalog.sent(key, times, budget);
+                self.catalog.sent(key, times, if storm { budget.min(STORM_SENDS) } else { budget });
             }
         }
+    }
+
+    /// Whether more waits than can be sent soon.
+    fn is_storm(&self) -> bool {
+        let soon = self.config.gossip_bytes_per_s_max as f64 * STORM_AFTER.as_secs_f64();
+        self.config.is_complete() && self.catalog.bytes() as f64 > soon
     }
 
     /// How often each agent sends a rumour.
