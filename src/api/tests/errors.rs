@@ -196,14 +196,14 @@ async fn every_refusal_has_the_status_and_text_that_clients_know() {
             register,
             r#"{"Name":"a","Check":{"DockerContainerID":"x","Shell":"sh","Args":["x"],"Interval":"1s"}}"#,
             400,
-            "Invalid check: Docker checks are not supported: this version runs TTL, HTTP, TCP, UDP, gRPC, H2PING and script checks",
+            "Invalid check: Docker checks are not supported: want a TTL, HTTP, TCP, UDP, gRPC, H2PING, script or alias check",
         ),
         (
             "PUT",
             register,
             r#"{"Name":"a","Check":{"OSService":"x","Interval":"1s"}}"#,
             400,
-            "Invalid check: OSService checks are not supported: this version runs TTL, HTTP, TCP, UDP, gRPC, H2PING and script checks",
+            "Invalid check: OSService checks are not supported: want a TTL, HTTP, TCP, UDP, gRPC, H2PING, script or alias check",
         ),
         (
             "PUT",
@@ -212,13 +212,6 @@ async fn every_refusal_has_the_status_and_text_that_clients_know() {
             500,
             "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to \
              true",
-        ),
-        (
-            "PUT",
-            register,
-            r#"{"Name":"a","Check":{"AliasService":"b"}}"#,
-            400,
-            "Invalid check: alias checks are not supported: this version runs TTL, HTTP, TCP, UDP, gRPC, H2PING and script checks",
         ),
         ("PUT", register, r#"{"Name":"a","Kind":"connect-proxy"}"#, 400, "Connect is not supported"),
         (
