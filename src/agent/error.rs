@@ -50,6 +50,14 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// The DNS address cannot be bound.
+    #[error("cannot serve DNS at {addr}: {error} (see --dns)")]
+    Dns {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
     /// A thread or the runtime cannot be started.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
