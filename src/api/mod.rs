@@ -110,7 +110,9 @@ pub struct Context {
 
 /// Appends further metrics to those of `GET /metrics`, as Prometheus text.
 #[derive(Clone, Default)]
-pub struct MoreMetrics(Option<Arc<dyn Fn(&mut String) + Send + Sync>>);
+pub struct MoreMetrics(Option<Arc<Append>>);
+
+type Append = dyn Fn(&mut String) + Send + Sync;
 
 impl MoreMetrics {
     /// Metrics that `write` appends whenever somebody asks.

@@ -6,7 +6,7 @@
 use super::metrics::Dropped;
 use super::name::QueryName;
 use domain::base::Message;
-use domain::base::iana::{Opcode, Rtype};
+use domain::base::iana::Opcode;
 use domain::base::opt::ClientSubnet;
 use std::net::IpAddr;
 
@@ -63,51 +63,45 @@ pub(super) struct Query {
     pub(super) edns: Option<Edns>,
 }
 
-/// What a message turned out to be.
-pub(super) enum Read {
-    Query(Query),
-    /// To be answered with a code and the question, if that could be read.
-    Refused(Box<Query>, Rcode),
-    /// To be answered with a code; not even the question could be read.
-    Unreadable {
-        id: u16,
-        recursion_desired: bool,
-        opcode: u8,
-        rcode: Rcode,
-    },
+/// A message that is no question that could be read.
+pub(super) enum Unread {
+    /// To be answered with a code alone.
+    Unreadable { id: u16, recursion_desired: bool, opcode: u8, rcode: Rcode },
     /// Not to be answered.
     Dropped(Dropped),
 }
 
-/// Reads a message as a server does.
-pub(super) fn read(bytes: &[u8]) -> Read {
-    let Ok(message) = Message::from_slice(bytes) else { return Read::Dropped(Dropped::Short) };
+/// Reads a message as a server does: the question, and the code to refuse it with if it is one that
+/// is not answered here.
+pub(super) fn read(bytes: &[u8]) -> Result<(Query, Option<Rcode>), Unread> {
+    let message = Message::from_slice(bytes).map_err(|_| Unread::Dropped(Dropped::Short))?;
     let header = message.header();
     if header.qr() {
         // Answering an answer could go on for ever.
-        return Read::Dropped(Dropped::NotAQuery);
+        return Err(Unread::Dropped(Dropped::NotAQuery));
     }
-    let unreadable = |rcode| Read::Unreadable {
+    let unreadable = |rcode| Unread::Unreadable {
         id: header.id(),
         recursion_desired: header.rd(),
         opcode: header.opcode().to_int(),
         rcode,
     };
     if header.opcode() != Opcode::QUERY {
-        return unreadable(Rcode::NotImp);
+        return Err(unreadable(Rcode::NotImp));
     }
-    let Some(Ok(question)) = message.question().next() else { return unreadable(Rcode::FormErr) };
-    let Some(name) = QueryName::new(question.qname()) else { return unreadable(Rcode::FormErr) };
-    let record = (message.header_counts().arcount() > 0).then(|| message.opt()).flatten();
+    let question = message.question().next().and_then(Result::ok);
+    let question = question.ok_or_else(|| unreadable(Rcode::FormErr))?;
+    let name = QueryName::new(question.qname()).ok_or_else(|| unreadable(Rcode::FormErr))?;
     let mut query = Query {
         id: header.id(),
         recursion_desired: header.rd(),
         checking_disabled: header.cd(),
         name,
-        rtype: Rtype::to_int(question.qtype()),
+        rtype: question.qtype().to_int(),
         class: question.qclass().to_int(),
         edns: None,
     };
+    let record = (message.header_counts().arcount() > 0).then(|| message.opt()).flatten();
     if let Some(record) = record {
         let subnet = record.opt().first::<ClientSubnet>();
         query.edns = Some(Edns {
@@ -116,14 +110,15 @@ pub(super) fn read(bytes: &[u8]) -> Read {
             subnet: subnet.map(|s| (s.addr(), s.source_prefix_len())),
         });
         if record.version() != 0 {
-            return Read::Refused(Box::new(query), Rcode::BadVers);
+            return Ok((query, Some(Rcode::BadVers)));
         }
     }
-    if matches!(query.rtype, rtype::AXFR | rtype::IXFR) {
-        return Read::Refused(Box::new(query), Rcode::NotImp);
-    }
-    if !matches!(query.class, CLASS_IN | CLASS_ANY) {
-        return Read::Refused(Box::new(query), Rcode::Refused);
-    }
-    Read::Query(query)
+    let refused = if matches!(query.rtype, rtype::AXFR | rtype::IXFR) {
+        Some(Rcode::NotImp)
+    } else if !matches!(query.class, CLASS_IN | CLASS_ANY) {
+        Some(Rcode::Refused)
+    } else {
+        None
+    };
+    Ok((query, refused))
 }

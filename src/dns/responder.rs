@@ -9,7 +9,7 @@ use super::metrics::{Dropped, Outcome};
 use super::name;
 use super::options::{Options, Zone};
 use super::packet::{self, Frame, Plan, Room, Slot};
-use super::query::{self, Query, Rcode, Read, rtype};
+use super::query::{self, Query, Rcode, Unread, rtype};
 use super::reverse::Reverse;
 use super::zone;
 use crate::view::View;
@@ -129,13 +129,13 @@ impl Responder {
     pub fn answer(&mut self, asked: &Asked<'_>, out: &mut Vec<u8>) -> Reply {
         out.clear();
         let query = match query::read(asked.message) {
-            Read::Query(query) => query,
-            Read::Refused(query, rcode) => return self.code(&query, rcode, asked.transport, out),
-            Read::Unreadable { id, recursion_desired, opcode, rcode } => {
+            Ok((query, None)) => query,
+            Ok((query, Some(rcode))) => return self.code(&query, rcode, asked.transport, out),
+            Err(Unread::Unreadable { id, recursion_desired, opcode, rcode }) => {
                 packet::write_header(out, id, recursion_desired, opcode, rcode);
                 return Reply::Answer { rtype: 0, outcome: outcome(rcode, 0), cut: false };
             }
-            Read::Dropped(why) => return Reply::Drop(why),
+            Err(Unread::Dropped(why)) => return Reply::Drop(why),
         };
         let options = Arc::clone(&self.options);
         let in_zone = options
@@ -187,7 +187,7 @@ impl Responder {
     /// it asked for. Nothing is written if it is none that gets an answer.
     pub fn fail(&mut self, message: &[u8], transport: Transport, out: &mut Vec<u8>) -> u16 {
         out.clear();
-        let Read::Query(query) = query::read(message) else { return 0 };
+        let Ok((query, _)) = query::read(message) else { return 0 };
         self.code(&query, Rcode::ServFail, transport, out);
         query.rtype
     }
@@ -274,7 +274,7 @@ fn room(query: &Query, transport: Transport, options: &Options) -> Room {
 /// Makes what a recursor said fit the client that asked `message` over UDP: what is too long loses
 /// all but its question and is marked as cut, so that the client asks again over TCP.
 pub fn fits(message: &[u8], answer: &mut Vec<u8>) {
-    let Read::Query(query) = query::read(message) else { return };
+    let Ok((query, _)) = query::read(message) else { return };
     if answer.len() <= udp_bytes(&query) {
         return;
     }
