@@ -68,7 +68,7 @@ fn in_zone(scene: &Scene<'_>, host: &[u8], wanted: Wanted) -> Option<Prepared> {
     let count = options.zone.left_of(&name).or_else(|| options.alt_zone.as_ref()?.left_of(&name))?;
     let mut found = Prepared::default();
     found.ttl = options.node_ttl;
-    let ip = match lookup::parse(&name, count, scene.view.datacenter(), false) {
+    let ip = match lookup::parse(&name, count, scene.datacenter, false) {
         Lookup::Addr(ip) => Some(ip),
         Lookup::Node(name) => scene.view.node(&name).map(|node| node.record.addr.ip()),
         Lookup::NameServer => scene.view.own_member().map(|own| own.record.addr.ip()),

@@ -3,7 +3,7 @@
 //! Owns the forms that names have. Looks nothing up: whether there is such a service or node is for
 //! others to say.
 
-use super::name::QueryName;
+use super::name::{QueryName, push_labels};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a name stands for. Texts are in lower case.
@@ -40,22 +40,54 @@ pub(super) enum Backwards {
 const SERVICE: &str = "service";
 const NODE: &str = "node";
 const ADDR: &str = "addr";
+/// What prepared queries and the mesh would use: there is none.
+const MESH: [&str; 4] = ["query", "connect", "virtual", "ingress"];
 
-fn lower(label: &[u8]) -> Option<String> {
-    std::str::from_utf8(label).ok().map(str::to_ascii_lowercase)
+/// The name of a datacenter, as it stands in names.
+#[derive(Debug, Default)]
+pub(super) struct Datacenter {
+    /// With the word that may follow it.
+    labels: Vec<Box<[u8]>>,
+    /// Its labels in wire form; empty if names are told without it.
+    pub(super) wire: Vec<u8>,
+}
+
+impl Datacenter {
+    /// `wire_max`: in names that are told a longer one is left out.
+    pub(super) fn new(name: &str, wire_max: usize) -> Self {
+        let mut wire = Vec::new();
+        if push_labels(&mut wire, name).is_none() || wire.len() > wire_max {
+            wire.clear();
+        }
+        let labels = name.split('.').chain(["dc"]).map(|label| Box::from(label.as_bytes())).collect();
+        Self { labels, wire }
+    }
+
+    /// `dc1.dc`.
+    fn with_word(&self) -> &[Box<[u8]>] {
+        &self.labels
+    }
+
+    /// `dc1`.
+    fn plain(&self) -> &[Box<[u8]>] {
+        &self.labels[..self.labels.len().saturating_sub(1)]
+    }
+
+    /// Whether all labels of a name are the last ones of its own.
+    fn has_end(&self, labels: &[&[u8]]) -> bool {
+        [self.with_word(), self.plain()].into_iter().any(|own| {
+            let rest = own.len().checked_sub(labels.len());
+            rest.is_some_and(|at| own[at..].iter().zip(labels).all(|(a, b)| a.eq_ignore_ascii_case(b)))
+        })
+    }
 }
 
 /// What the first `count` labels of `name` stand for, the rest being the zone. `srv`: it is asked for
 /// SRV records, for which `service` may be left out.
-pub(super) fn parse(name: &QueryName, count: usize, datacenter: &str, srv: bool) -> Lookup {
-    let Some(labels) = (0..count).map(|i| lower(name.label(i))).collect::<Option<Vec<String>>>() else {
-        return Lookup::Nothing;
-    };
-    let datacenter = datacenter.to_lowercase();
-    let own: Vec<&str> = datacenter.split('.').collect();
-    let with_dc: Vec<&str> = own.iter().copied().chain(["dc"]).collect();
+pub(super) fn parse(name: &QueryName, count: usize, datacenter: &Datacenter, srv: bool) -> Lookup {
+    let labels: Vec<&[u8]> = (0..count).map(|i| name.label(i)).collect();
     // The longest first, as a datacenter may have the name of a word.
-    for suffix in [&with_dc[..], &own[..], &[]] {
+    for suffix in [datacenter.with_word(), datacenter.plain(), &[]] {
         let Some(rest) = strip(&labels, suffix) else { continue };
         if let Some(found) = in_datacenter(rest, srv) {
             return found;
@@ -63,69 +95,78 @@ pub(super) fn parse(name: &QueryName, count: usize, datacenter: &str, srv: bool)
     }
     match labels.as_slice() {
         [] => Lookup::Between,
-        [one] if one == "ns" => Lookup::NameServer,
-        labels => {
-            let is_end = |of: &[&str]| of.len() > labels.len() && of[of.len() - labels.len()..] == *labels;
-            let between = labels == own || labels == with_dc || is_end(&own) || is_end(&with_dc);
-            if between { Lookup::Between } else { Lookup::Nothing }
-        }
+        [one] if is(one, "ns") => Lookup::NameServer,
+        labels if datacenter.has_end(labels) => Lookup::Between,
+        _ => Lookup::Nothing,
     }
 }
 
-fn strip<'l>(labels: &'l [String], suffix: &[&str]) -> Option<&'l [String]> {
+fn is(label: &[u8], word: &str) -> bool {
+    label.eq_ignore_ascii_case(word.as_bytes())
+}
+
+fn strip<'l, 'n>(labels: &'l [&'n [u8]], suffix: &[Box<[u8]>]) -> Option<&'l [&'n [u8]]> {
     let at = labels.len().checked_sub(suffix.len())?;
-    (labels[at..] == *suffix).then(|| &labels[..at])
+    let same = labels[at..].iter().zip(suffix).all(|(a, b)| a.eq_ignore_ascii_case(b));
+    same.then(|| &labels[..at])
 }
 
-fn in_datacenter(labels: &[String], srv: bool) -> Option<Lookup> {
+/// Labels as one text in lower case; `None` if they are none.
+fn text(labels: &[&[u8]]) -> Option<String> {
+    let mut text = String::from_utf8(labels.join(&b'.')).ok()?;
+    text.make_ascii_lowercase();
+    Some(text)
+}
+
+fn in_datacenter(labels: &[&[u8]], srv: bool) -> Option<Lookup> {
     let (word, parts) = labels.split_last()?;
-    match word.as_str() {
-        SERVICE => Some(match parts {
-            [] => Lookup::Between,
-            [service] => Lookup::Service { service: service.clone(), tag: String::new() },
-            parts => {
-                let (service, tag) = rfc2782(parts).unwrap_or_else(|| tagged(parts));
-                Lookup::Service { service, tag }
-            }
-        }),
-        NODE => Some(if parts.is_empty() { Lookup::Between } else { Lookup::Node(parts.join(".")) }),
-        ADDR => Some(match parts {
-            [] => Lookup::Between,
-            [hex] => address(hex).map_or(Lookup::Nothing, Lookup::Addr),
-            _ => Lookup::Nothing,
-        }),
-        // What the mesh and prepared queries would use: there is none.
-        "query" | "connect" | "virtual" | "ingress" => Some(Lookup::Nothing),
-        _ => match rfc2782(labels) {
-            Some((service, tag)) if srv => Some(Lookup::Service { service, tag }),
-            Some((service, tag)) => Some(Lookup::ServiceBySrv { service, tag }),
-            None if parts.is_empty() && word.starts_with('_') => Some(Lookup::Between),
-            None => None,
-        },
-    }
+    let found = if is(word, SERVICE) {
+        match (parts.split_last(), rfc2782(parts)) {
+            (None, _) => Some(Lookup::Between),
+            (_, Some((service, tag))) => service_of(service, &[tag]),
+            // Everything left of the service is one tag.
+            (Some((service, tag)), None) => service_of(service, tag),
+        }
+    } else if is(word, NODE) {
+        if parts.is_empty() { Some(Lookup::Between) } else { text(parts).map(Lookup::Node) }
+    } else if is(word, ADDR) {
+        match parts {
+            [] => Some(Lookup::Between),
+            [hex] => address(hex).map(Lookup::Addr),
+            _ => None,
+        }
+    } else if MESH.iter().any(|mesh| is(word, mesh)) {
+        None
+    } else if let Some((service, tag)) = rfc2782(labels) {
+        match service_of(service, &[tag]) {
+            Some(Lookup::Service { service, tag }) if !srv => Some(Lookup::ServiceBySrv { service, tag }),
+            found => found,
+        }
+    } else if parts.is_empty() && word.starts_with(b"_") {
+        Some(Lookup::Between)
+    } else {
+        return None;
+    };
+    Some(found.unwrap_or(Lookup::Nothing))
 }
 
-/// `_web._tcp` (RFC 2782); anything but `_tcp` is a tag.
-fn rfc2782(labels: &[String]) -> Option<(String, String)> {
+fn service_of(service: &[u8], tag: &[&[u8]]) -> Option<Lookup> {
+    Some(Lookup::Service { service: text(&[service])?, tag: text(tag)? })
+}
+
+/// `_web._tcp` (RFC 2782): the service and its tag, which anything but `_tcp` is.
+fn rfc2782<'n>(labels: &[&'n [u8]]) -> Option<(&'n [u8], &'n [u8])> {
     let [service, protocol] = labels else { return None };
-    let (service, protocol) = (service.strip_prefix('_')?, protocol.strip_prefix('_')?);
-    let tag = if protocol == "tcp" { "" } else { protocol };
-    Some((service.to_owned(), tag.to_owned()))
-}
-
-/// Everything left of the service is one tag.
-fn tagged(parts: &[String]) -> (String, String) {
-    match parts.split_last() {
-        Some((service, tag)) => (service.clone(), tag.join(".")),
-        None => (String::new(), String::new()),
-    }
+    let (service, tag) = (service.strip_prefix(b"_")?, protocol.strip_prefix(b"_")?);
+    Some((service, if is(tag, "tcp") { &[] } else { tag }))
 }
 
 /// 8 hexadecimal digits for IPv4, 32 for IPv6.
-fn address(hex: &str) -> Option<IpAddr> {
-    if !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+fn address(hex: &[u8]) -> Option<IpAddr> {
+    if !hex.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }
+    let hex = std::str::from_utf8(hex).ok()?;
     match hex.len() {
         8 => u32::from_str_radix(hex, 16).ok().map(|bits| Ipv4Addr::from_bits(bits).into()),
         32 => u128::from_str_radix(hex, 16).ok().map(|bits| Ipv6Addr::from_bits(bits).into()),
@@ -186,7 +227,7 @@ mod tests {
 
     fn at(text: &str, datacenter: &str, srv: bool) -> Lookup {
         let name = name(text);
-        parse(&name, name.labels(), datacenter, srv)
+        parse(&name, name.labels(), &Datacenter::new(datacenter, 64), srv)
     }
 
     fn service(service: &str, tag: &str) -> Lookup {
@@ -257,7 +298,7 @@ mod tests {
     fn labels_that_are_no_text_are_nothing() {
         let wire = [2, 0xff, 0xfe, 7, b's', b'e', b'r', b'v', b'i', b'c', b'e', 0];
         let name = QueryName::of_wire(&wire).expect("valid");
-        assert_eq!(parse(&name, 2, "dc1", false), Lookup::Nothing);
+        assert_eq!(parse(&name, 2, &Datacenter::new("dc1", 64), false), Lookup::Nothing);
     }
 
     #[test]

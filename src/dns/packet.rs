@@ -353,7 +353,7 @@ impl<'a> Writer<'_, 'a> {
 
     fn record(&mut self, record: &Record<'a>) {
         self.name(record.owner, true);
-        self.short(match record.data {
+        let rtype = match record.data {
             Data::Ip(IpAddr::V4(_)) => rtype::A,
             Data::Ip(IpAddr::V6(_)) => rtype::AAAA,
             Data::Srv { .. } => rtype::SRV,
@@ -362,18 +362,20 @@ impl<'a> Writer<'_, 'a> {
             Data::Ns(_) => rtype::NS,
             Data::Cname(_) => rtype::CNAME,
             Data::Soa(_) => rtype::SOA,
-        });
-        self.short(CLASS_IN);
-        self.long(record.ttl);
-        let length_at = self.out.len();
-        self.short(0);
+        };
+        // Type, class, time to live, and room for the length.
+        let mut head = [0; 10];
+        head[..2].copy_from_slice(&rtype.to_be_bytes());
+        head[2..4].copy_from_slice(&CLASS_IN.to_be_bytes());
+        head[4..8].copy_from_slice(&record.ttl.to_be_bytes());
+        self.out.extend_from_slice(&head);
+        let length_at = self.out.len() - 2;
         match record.data {
             Data::Ip(IpAddr::V4(ip)) => self.out.extend_from_slice(&ip.octets()),
             Data::Ip(IpAddr::V6(ip)) => self.out.extend_from_slice(&ip.octets()),
             Data::Srv { weight, port, target } => {
-                self.short(1);
-                self.short(weight);
-                self.short(port);
+                let [[w, e], [p, o]] = [weight, port].map(u16::to_be_bytes);
+                self.out.extend_from_slice(&[0, 1, w, e, p, o]);
                 self.name(target, false);
             }
             Data::Txt(strings) => self.out.extend_from_slice(strings),

@@ -4,9 +4,8 @@
 //! services is in [`super::service`], about everything else in [`super::zone`].
 
 use super::endpoints::{Cache, DATACENTER_BYTES_MAX};
-use super::lookup::{self, Lookup};
+use super::lookup::{self, Datacenter, Lookup};
 use super::metrics::{Dropped, Outcome};
-use super::name;
 use super::options::{Options, Zone};
 use super::packet::{self, Frame, Plan, Room, Slot};
 use super::query::{self, Query, Rcode, Unread, rtype};
@@ -89,8 +88,7 @@ pub enum Reply {
 #[derive(Debug)]
 pub struct Responder {
     pub(super) options: Arc<Options>,
-    /// The datacenter's labels in wire form; empty if names do without.
-    datacenter: Vec<u8>,
+    datacenter: Datacenter,
     cache: Cache,
     slots: Vec<Slot>,
 }
@@ -101,6 +99,7 @@ pub(super) struct Scene<'a> {
     pub(super) view: &'a View,
     pub(super) query: &'a Query,
     pub(super) zone: &'a Zone,
+    pub(super) datacenter: &'a Datacenter,
     pub(super) resolved: Option<&'a [u8]>,
     pub(super) unix_seconds: u32,
     pub(super) room: Room,
@@ -115,14 +114,8 @@ pub(super) enum Said<'a> {
 impl Responder {
     /// Answers about the cluster `datacenter`.
     pub fn new(options: Arc<Options>, datacenter: &str) -> Self {
-        let mut labels = Vec::new();
-        let fits =
-            name::push_labels(&mut labels, datacenter).is_some() && labels.len() <= DATACENTER_BYTES_MAX;
-        if !fits {
-            // Names are answered without it, too.
-            labels.clear();
-        }
-        Self { options, datacenter: labels, cache: Cache::default(), slots: Vec::new() }
+        let datacenter = Datacenter::new(datacenter, DATACENTER_BYTES_MAX);
+        Self { options, datacenter, cache: Cache::default(), slots: Vec::new() }
     }
 
     /// Answers one message: writes to `out` or says what else is to be done.
@@ -150,6 +143,7 @@ impl Responder {
             view: asked.view,
             query: &query,
             zone: &options.zone,
+            datacenter: &self.datacenter,
             resolved: asked.resolved,
             unix_seconds: asked.unix_seconds,
             room,
@@ -171,7 +165,7 @@ impl Responder {
         };
         match said {
             Said::Plan(plan) => {
-                frame.datacenter = &self.datacenter;
+                frame.datacenter = &self.datacenter.wire;
                 let cut = packet::write(out, &mut self.slots, &query, &frame, &plan, room);
                 let outcome = outcome(plan.rcode, plan.answers.len());
                 Reply::Answer { rtype: query.rtype, outcome, cut }
@@ -224,7 +218,7 @@ fn in_own_zone<'a>(
         _ => {}
     }
     let srv = scene.query.rtype == rtype::SRV;
-    match lookup::parse(&scene.query.name, count, scene.view.datacenter(), srv) {
+    match lookup::parse(&scene.query.name, count, scene.datacenter, srv) {
         Lookup::Nothing => Said::Plan(zone::negative(scene, Rcode::NxDomain)),
         Lookup::Between => Said::Plan(zone::negative(scene, Rcode::NoError)),
         Lookup::NameServer => Said::Plan(zone::name_server(scene)),
