@@ -6,7 +6,7 @@
 //! ```text
 //!   main ─► cli ─► client ··(Unix socket)··► a running agent
 //!              └───► sim ─► core
-//!   main ─► agent ─► api ─► view ─► model
+//!   main ─► agent ─► { api, dns } ─► view ─► model
 //!              └───► core ─► wire ─► model
 //! ```
 //!
@@ -33,6 +33,7 @@ pub mod api;
 pub mod cli;
 pub mod client;
 pub mod core;
+pub mod dns;
 pub mod model;
 pub mod sim;
 pub mod view;

@@ -5,7 +5,7 @@ use std::io::{BufWriter, stderr, stdout};
 use std::process::ExitCode;
 
 use shoal::agent::{self, ApiParts, args::AgentArgs};
-use shoal::api::{self, Context, Limits, StaticInfo};
+use shoal::api::{self, Context, Limits, MoreMetrics, StaticInfo};
 
 #[derive(Parser)]
 #[command(name = "shoal", version, about = "A service directory with no servers", propagate_version = true)]
@@ -59,7 +59,8 @@ fn router(parts: ApiParts) -> axum::Router {
         settings: settings(&parts.config),
         config: parts.config,
     };
-    api::router(Context { view: parts.view, requests: parts.requests, info })
+    let more_metrics = parts.dns.map(|dns| MoreMetrics::new(move |out| dns.expose(out))).unwrap_or_default();
+    api::router(Context { view: parts.view, requests: parts.requests, info, more_metrics })
 }
 
 /// The profile and the constants of timing and limits, of all that was configured.

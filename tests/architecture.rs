@@ -14,11 +14,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["model", "core"]),
     ("client", &["model"]),
     ("cli", &["model", "client", "sim"]),
-    ("agent", &["model", "wire", "core", "view", "api", "client"]),
+    ("dns", &["model", "view"]),
+    ("agent", &["model", "wire", "core", "view", "api", "dns", "client"]),
 ];
 
 /// Rooms that are pure, and what none of them may name.
-const PURE: &[&str] = &["model", "wire", "core", "sim"];
+const PURE: &[&str] = &["model", "wire", "core", "dns", "sim"];
 const OUTSIDE: &[&str] = &[
     "tokio",
     "std::fs",
@@ -44,6 +45,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("foca", &["core/swim/"]),
     ("bincode", &["wire/codec.rs", "agent/persist/"]),
     ("axum", &["api/", "agent/", "main.rs"]),
+    ("domain", &["dns/"]),
     ("clap", &["cli/", "agent/args.rs", "main.rs"]),
     ("plotters", &["sim/report/chart", "sim/report/palette.rs"]),
     ("minijinja", &["sim/report/html.rs"]),

@@ -147,7 +147,12 @@ fn on_a_full_disk_a_registration_is_refused_and_the_old_state_stands() {
     agent.get_until("/v1/health/service/web", |s| s[0]["Checks"][1]["Status"] == "critical");
     assert_eq!(agent.put("/v1/agent/service/deregister/web", "").status, 500);
     assert_eq!(std::fs::read(place.path("data/state")).expect("is there"), before);
-    // A killed agent has the old state; once there is room, all is as ever.
+    // A killed agent comes back with the old state, and says what is wrong; once there is room, all is
+    // as ever.
+    agent.kill();
+    let agent = place.start("one", &[]);
+    assert_eq!(services(&agent), BTreeSet::from(["web".to_owned()]));
+    assert!(agent.log().contains("the state file cannot be written; going on with what was saved"));
     agent.kill();
     std::fs::remove_file(&new).expect("removes");
     let agent = place.start("one", &[]);

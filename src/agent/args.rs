@@ -46,6 +46,14 @@ pub struct AgentArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "SHOAL_HTTP")]
     pub http: Option<String>,
 
+    /// Serve DNS at this address, over UDP and TCP [default: off]
+    #[arg(long, value_name = "ADDR:PORT", env = "SHOAL_DNS")]
+    pub dns: Option<String>,
+
+    /// The domain that DNS is served for [default: consul]
+    #[arg(long, value_name = "DOMAIN", env = "SHOAL_DNS_DOMAIN")]
+    pub dns_domain: Option<String>,
+
     /// Where registrations are kept [default: the state directory of the system or the user]
     #[arg(long, value_name = "DIR", env = "SHOAL_DATA_DIR")]
     pub data_dir: Option<PathBuf>,

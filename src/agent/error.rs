@@ -53,6 +53,14 @@ pub enum StartError {
     /// What the definition files say cannot be taken over.
     #[error("{0}")]
     Definitions(String),
+    /// The DNS address cannot be bound.
+    #[error("cannot serve DNS at {addr}: {error} (see --dns)")]
+    Dns {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
     /// A thread or the runtime cannot be started.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),

@@ -1,7 +1,7 @@
 //! The shell around the protocol: real sockets, real time, files and signals.
 //!
 //! Owns everything that touches the system on behalf of one agent: its configuration
-//! ([`config`]), the gossip socket, the API's listeners, the data directory, and the loop that
+//! ([`config`]), the gossip socket, the listeners of the API and of DNS, the data directory, and the loop that
 //! feeds [`core::Agent`](crate::core::Agent) and carries out what it wants. Decides nothing about
 //! membership or the catalog, and knows no path of the API.
 //!
@@ -19,6 +19,7 @@ pub mod args;
 pub mod checks;
 mod clock;
 pub mod config;
+mod dns;
 mod driver;
 mod error;
 mod http;
@@ -30,6 +31,7 @@ mod publish;
 mod registrations;
 mod reload;
 mod run;
+mod servers;
 mod shell;
 mod udp;
 mod unix_socket;

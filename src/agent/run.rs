@@ -100,6 +100,9 @@ fn greet(out: &mut dyn Write, running: &Running, cluster: &str) -> std::io::Resu
     if let Some(http) = running.http() {
         writeln!(out, "http    http://{http}")?;
     }
+    if let Some(dns) = running.dns() {
+        writeln!(out, "dns     {dns}")?;
+    }
     let join = format!("shoal agent --join {}", running.join_addr());
     if running.join_addr().ip().is_loopback() {
         // Elsewhere can only be on this host, where these are taken.

@@ -6,6 +6,7 @@
 
 use super::clock::{self, Clock};
 use super::config::AgentConfig;
+use super::dns;
 use super::driver::{Driver, Ended, Parts, Shutdown};
 use super::error::StartError;
 use super::http::{self, Server};
@@ -14,14 +15,17 @@ use super::persist::{Author, DataDir, Saved, StateWriter};
 use super::publish::Publisher;
 use super::registrations::Registrations;
 use super::reload;
+use super::servers::Servers;
 use super::udp::{self, GossipSocket};
 use super::unix_socket;
 use crate::api::request::Request;
 use crate::core::{Agent, Identity};
+use crate::dns::Metrics as DnsMetrics;
 use crate::model::{Generation, LocalState, NodeId, NodeName};
 use crate::view::{ViewBuilder, ViewReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,6 +52,8 @@ pub struct ApiParts {
     pub started_unix_ms: u64,
     /// The configuration in effect, for display: an object.
     pub config: serde_json::Value,
+    /// Counters of the DNS server, if there is one.
+    pub dns: Option<Arc<DnsMetrics>>,
 }
 
 /// What an agent is given by the program around it.
@@ -74,6 +80,7 @@ pub struct Running {
     node: NodeName,
     socket: PathBuf,
     http: Option<SocketAddr>,
+    dns: Option<SocketAddr>,
     requests: mpsc::Sender<Request>,
     shutdown: Shutdown,
     ending: oneshot::Receiver<Ended>,
@@ -97,11 +104,23 @@ impl Shell {
         let tcp = config.http().map(http::bind).transpose()?;
         let http_addr = tcp.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
 
+        let names = config.dns().addr().map(dns::bind).transpose()?;
+        let dns_addr = names.as_ref().map(dns::Bound::addr).transpose()?;
+
         let run = Run::new(config.node().clone(), saved, clock);
         if let Some(dir) = &data_dir {
             // On disk before the first datagram leaves: a run that others have heard of must be
             // remembered, or the next one could have the same generation.
-            dir.save(&run.saved(clock))?;
+            match dir.save(&run.saved(clock)) {
+                Ok(()) => {}
+                // Who has come back before comes back: the generation follows the clock as well, and
+                // what was registered is wanted now.
+                Err(error) if run.is_return => tracing::error!(
+                    %error,
+                    "the state file cannot be written; going on with what was saved, and changes are refused"
+                ),
+                Err(error) => return Err(error.into()),
+            }
         }
         let identity = Identity {
             cluster: config.cluster().to_owned(),
@@ -140,8 +159,9 @@ impl Shell {
         publisher.publish();
 
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+        let dns_metrics = names.is_some().then(|| Arc::new(DnsMetrics::default()));
         let router = (wiring.api)(ApiParts {
-            view,
+            view: view.clone(),
             requests: requests.clone(),
             node: identity.name.clone(),
             node_id: identity.id,
@@ -150,8 +170,17 @@ impl Shell {
             generation: identity.generation,
             started_unix_ms: index_seed / 1_000,
             config: shown(&config),
+            dns: dns_metrics.clone(),
         });
-        let server = Server::start(wiring.runtime, router, unix, tcp)?;
+        let api = Server::start(wiring.runtime, router, unix, tcp)?;
+        let dns = match (names, dns_metrics) {
+            (Some(names), Some(metrics)) => {
+                let options = config.dns().options().clone();
+                Some(dns::Server::start(wiring.runtime, names, options, view, metrics)?)
+            }
+            _ => None,
+        };
+        let servers = Servers { api, dns };
         let writer = data_dir.map(StateWriter::start).transpose()?;
         let shutdown = Shutdown::default();
         let (end, ending) = oneshot::channel();
@@ -161,6 +190,7 @@ impl Shell {
             node: identity.name,
             socket: config.socket().to_owned(),
             http: http_addr,
+            dns: dns_addr,
             requests,
             shutdown: shutdown.clone(),
             ending,
@@ -186,7 +216,7 @@ impl Shell {
         std::thread::Builder::new().name("shoal-protocol".to_owned()).spawn(move || {
             // Dropped last, also when the loop panics: the socket file is ours until then.
             let socket_file = socket_file;
-            let ended = runtime.block_on(driver.run(server));
+            let ended = runtime.block_on(driver.run(servers));
             // A name server that does not answer must not hold up the end.
             runtime.shutdown_background();
             drop(socket_file);
@@ -199,6 +229,8 @@ impl Shell {
 /// What a run starts with.
 struct Run {
     node: NodeName,
+    /// Something was saved by an earlier run.
+    is_return: bool,
     generation: Generation,
     node_id: NodeId,
     local: LocalState,
@@ -226,6 +258,7 @@ impl Run {
         match saved {
             Some(saved) => Self {
                 node,
+                is_return: true,
                 generation,
                 node_id: if renamed { NodeId::from_random(rand::random()) } else { saved.node_id },
                 local: saved.restore(moment),
@@ -233,6 +266,7 @@ impl Run {
             },
             None => Self {
                 node,
+                is_return: false,
                 generation,
                 node_id: NodeId::from_random(rand::random()),
                 local: LocalState::default(),
@@ -286,6 +320,11 @@ impl Running {
     /// The API's TCP address, with the real port, if there is one.
     pub const fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// Where DNS is served, with the real port, if it is.
+    pub const fn dns(&self) -> Option<SocketAddr> {
+        self.dns
     }
 
     /// The way to the loop; closed once the agent has ended.

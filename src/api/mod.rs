@@ -104,6 +104,33 @@ pub struct Context {
     pub requests: mpsc::Sender<Request>,
     /// What does not change.
     pub info: StaticInfo,
+    /// What others that serve tell of themselves.
+    pub more_metrics: MoreMetrics,
+}
+
+/// Appends further metrics to those of `GET /metrics`, as Prometheus text.
+#[derive(Clone, Default)]
+pub struct MoreMetrics(Option<Arc<Append>>);
+
+type Append = dyn Fn(&mut String) + Send + Sync;
+
+impl MoreMetrics {
+    /// Metrics that `write` appends whenever somebody asks.
+    pub fn new(write: impl Fn(&mut String) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(write)))
+    }
+
+    fn append(&self, out: &mut String) {
+        if let Some(write) = &self.0 {
+            write(out);
+        }
+    }
+}
+
+impl std::fmt::Debug for MoreMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("MoreMetrics").field(&self.0.is_some()).finish()
+    }
 }
 
 /// The context with what the API keeps for itself.
@@ -111,6 +138,7 @@ struct App {
     view: ViewReader,
     requests: mpsc::Sender<Request>,
     info: StaticInfo,
+    more_metrics: MoreMetrics,
     /// One permit per request that waits for a change.
     waiters: Arc<Semaphore>,
     /// Spreads the ends of waits.
@@ -119,9 +147,9 @@ struct App {
 
 /// The API as a service for every listener. Cheap to clone.
 pub fn router(context: Context) -> axum::Router {
-    let Context { view, requests, info } = context;
+    let Context { view, requests, info, more_metrics } = context;
     let waiters = Arc::new(Semaphore::new(info.limits.waiters_max.min(Semaphore::MAX_PERMITS)));
     let jitter = std::sync::atomic::AtomicU64::new(info.started_unix_ms);
-    let app = Arc::new(App { view, requests, info, waiters, jitter });
+    let app = Arc::new(App { view, requests, info, more_metrics, waiters, jitter });
     axum::Router::new().fallback(route::dispatch).with_state(app)
 }

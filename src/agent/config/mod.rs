@@ -5,6 +5,7 @@
 
 mod address;
 mod definitions;
+mod dns;
 mod raw;
 mod settings;
 mod show;
@@ -12,6 +13,7 @@ mod show;
 mod tests;
 
 pub use address::JoinAddress;
+pub use dns::DnsConfig;
 pub use raw::Origin;
 
 use super::args::AgentArgs;
@@ -163,6 +165,7 @@ pub struct AgentConfig {
     socket_mode: u32,
     socket_group: Option<SocketGroup>,
     http: Option<SocketAddr>,
+    dns: DnsConfig,
     data_dir: Option<PathBuf>,
     profile: Profile,
     allow_plaintext: bool,
@@ -230,6 +233,7 @@ impl AgentConfig {
             socket_mode: raw.parsed("socket_mode", MODE_WANT, parse_mode)?.unwrap_or(0o600),
             socket_group: raw.parsed("socket_group", "the name of a group on this host", group)?,
             http: http(raw)?,
+            dns: DnsConfig::from_raw(raw)?,
             data_dir: data_dir(raw)?,
             profile,
             allow_plaintext,
@@ -280,6 +284,10 @@ impl AgentConfig {
     /// Loopback address of the API over TCP, if wanted.
     pub const fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+    /// The DNS server.
+    pub const fn dns(&self) -> &DnsConfig {
+        &self.dns
     }
     /// Where state is kept; `None` keeps it in memory.
     pub fn data_dir(&self) -> Option<&Path> {

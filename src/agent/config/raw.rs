@@ -1,8 +1,8 @@
 //! Keys with values as found, and where each was found. Owns the list of keys, the reading of
 //! files and the order in which sources win; knows nothing of what a value means beyond its shape.
 
-use super::ConfigFault;
 use super::definitions::{self, RawDefinition};
+use super::{ConfigFault, dns};
 use crate::agent::args::AgentArgs;
 use crate::core::Settings;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
-/// Keys that are not timing or limits (those are [`Settings::KEYS`]).
+/// Keys that are not timing or limits (those are [`Settings::KEYS`]), nor of the DNS server ([`dns::KEYS`]).
 const KEYS: &[&str] = &[
     "node",
     "cluster",
@@ -120,8 +120,12 @@ impl RawConfig {
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<bool, ConfigFault> {
+        self.flag_or(key, false)
+    }
+
+    pub(super) fn flag_or(&self, key: &str, default: bool) -> Result<bool, ConfigFault> {
         match self.values.get(key) {
-            None => Ok(false),
+            None => Ok(default),
             Some((toml::Value::Boolean(on), _)) => Ok(*on),
             Some(_) => Err(self.fault(key, "true or false")),
         }
@@ -132,6 +136,14 @@ impl RawConfig {
             None => Ok(None),
             Some((toml::Value::Integer(n), _)) if *n >= 0 => Ok(Some(n.unsigned_abs())),
             Some(_) => Err(self.fault(key, "a whole number")),
+        }
+    }
+
+    pub(super) fn table(&self, key: &str, want: &str) -> Result<Option<&toml::Table>, ConfigFault> {
+        match self.values.get(key) {
+            None => Ok(None),
+            Some((toml::Value::Table(table), _)) => Ok(Some(table)),
+            Some(_) => Err(self.fault(key, want)),
         }
     }
 
@@ -231,6 +243,8 @@ impl RawConfig {
             ("advertise", args.advertise.clone()),
             ("socket", path_text(&args.socket)),
             ("http", args.http.clone()),
+            ("dns", args.dns.clone()),
+            ("dns_domain", args.dns_domain.clone()),
             ("data_dir", path_text(&args.data_dir)),
             ("profile", args.profile.clone()),
             ("log_level", args.log_level.clone()),
@@ -264,7 +278,7 @@ impl RawConfig {
 }
 
 fn all_keys() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().chain(Settings::KEYS).copied()
+    KEYS.iter().chain(dns::KEYS).chain(Settings::KEYS).copied()
 }
 
 fn known(name: &str) -> Option<&'static str> {

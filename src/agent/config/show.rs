@@ -41,6 +41,7 @@ impl AgentConfig {
             LogFormat::Json => "json",
         };
         put("log_format", format.into());
+        self.dns.show(&mut table);
         settings::show(&self.core, &mut table);
         table
     }

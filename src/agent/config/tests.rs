@@ -35,6 +35,20 @@ fn every_bad_value_names_file_line_key_value_and_what_was_wanted() {
         ("join = 3", "join = 3: want HOST[:PORT]"),
         ("http = \"10.0.0.1:8500\"", "http = \"10.0.0.1:8500\": want a loopback address with a port"),
         ("http = \"127.0.0.1\"", "http = \"127.0.0.1\": want a loopback address with a port"),
+        ("dns = \"127.0.0.1\"", "dns = \"127.0.0.1\": want an address of this host with a port"),
+        ("dns = \"0.0.0.0:53\"", "dns = \"0.0.0.0:53\": want an address of this host with a port"),
+        ("dns_domain = \"a b\"", "dns_domain = \"a b\": want a domain name of at most 63"),
+        ("dns_recursors = [\"example.com\"]", "dns_recursors = [\"example.com\"]: want ADDR[:PORT]"),
+        (
+            "dns = \"127.0.0.1:53\"\ndns_recursors = \"127.0.0.1\"",
+            "shoal.toml:2: dns_recursors = \"127.0.0.1\": want other servers than this agent's own",
+        ),
+        ("dns_recursor_timeout = \"0s\"", "dns_recursor_timeout = \"0s\": want 1ms to 1m"),
+        ("dns_node_ttl = \"1500ms\"", "dns_node_ttl = \"1500ms\": want whole seconds"),
+        ("dns_service_ttl = \"5s\"", "dns_service_ttl = \"5s\": want a table of service names"),
+        ("[dns_service_ttl]\n\"a*b\" = \"5s\"", "want a table of service names, prefixes such as \"web*\""),
+        ("dns_udp_answer_limit = 0", "dns_udp_answer_limit = 0: want 1 or more"),
+        ("dns_node_meta_txt = 1", "dns_node_meta_txt = 1: want true or false"),
         ("socket_mode = 660", "socket_mode = 660: want permission bits in octal, such as \"0660\""),
         ("socket_mode = \"888\"", "socket_mode = \"888\": want permission bits in octal"),
         ("socket_group = \"no such group\"", "socket_group = \"no such group\": want the name of a group"),
@@ -106,6 +120,9 @@ fn a_flag_that_is_wrong_says_so() {
 fn what_is_shown_reads_back_as_the_same_configuration() {
     let text = "bind = \"0.0.0.0:1234\"\nadvertise = \"10.0.0.5\"\nallow_plaintext = true\nprofile = \"wan\"\n\
                 reap_after = \"36h 30m\"\nhttp = \"127.0.0.1:8500\"\njoin = [\"a\", \"10.0.0.1:9\", \"fd00::1\"]\n\
+                dns = \"127.0.0.1:8600\"\ndns_recursors = [\"10.0.0.2\", \"[fd00::2]:54\"]\n\
+                dns_alt_domain = \"Example.com.\"\ndns_node_meta_txt = false\ndns_a_record_limit = 4\n\
+                dns_service_ttl = {web = \"5s\", \"we*\" = \"1m\"}\n\
                 tag = [\"a=b=c\"]\nsocket_mode = \"660\"\nsocket = \"/tmp/x.sock\"\nlog_level = \"info,shoal=debug\"";
     let config = file(text).expect("valid");
     assert_eq!(config.advertise().map(|a| a.to_string()).as_deref(), Some("10.0.0.5:1234"));
@@ -158,6 +175,20 @@ fn join_addresses_are_names_or_ips_with_a_default_port() {
 fn the_page_about_the_constants_is_true() {
     let page = include_str!("../../../docs/configuration.md");
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let (dns_rows, rows): (Vec<&str>, Vec<&str>) =
+        rows.into_iter().partition(|row| row.starts_with("| `dns"));
+    assert_eq!(dns_rows.len(), dns::KEYS.len(), "one row a key");
+    let defaults = dns::defaults();
+    for key in dns::KEYS {
+        let shown = match defaults.get(*key) {
+            None => "none".to_owned(),
+            Some(toml::Value::String(text)) => text.clone(),
+            Some(toml::Value::Table(_) | toml::Value::Array(_)) => "none".to_owned(),
+            Some(other) => other.to_string(),
+        };
+        let wanted = format!("| `{key}` | {shown} | ");
+        assert!(dns_rows.iter().any(|row| row.starts_with(&wanted)), "no row begins with {wanted}");
+    }
     assert_eq!(rows.len(), Settings::KEYS.len(), "one row a key");
     for key in Settings::KEYS {
         let shown = [Settings::lan(), Settings::wan(), Settings::local()].map(|settings| {

@@ -12,12 +12,12 @@ mod requests;
 use super::checks::{Context, Outcome, Runner};
 use super::clock::Clock;
 use super::config::AgentConfig;
-use super::http::Server;
 use super::join::{Joiner, Resolved};
 use super::journal::Journal;
 use super::logging::LogControl;
 use super::publish::{LoopStats, Publisher};
 use super::registrations::Registrations;
+use super::servers::Servers;
 use super::udp::GossipSocket;
 use crate::api::request::{Reply, Request, RequestError};
 use crate::core::Agent;
@@ -176,7 +176,7 @@ impl Driver {
     }
 
     /// Runs until the agent has ended, and ends what it serves.
-    pub(super) async fn run(mut self, server: Server) -> Ended {
+    pub(super) async fn run(mut self, servers: Servers) -> Ended {
         let mut now = self.clock.now();
         self.drain(now);
         let ended = loop {
@@ -192,7 +192,7 @@ impl Driver {
             now = self.clock.now();
             self.turn(woken, now);
         };
-        self.finish(ended, server).await
+        self.finish(ended, servers).await
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -305,7 +305,7 @@ impl Driver {
         }
     }
 
-    async fn finish(mut self, ended: Ended, server: Server) -> Ended {
+    async fn finish(mut self, ended: Ended, servers: Servers) -> Ended {
         if ended == Ended::Aborted {
             // As if the process had been killed: whoever waits finds the line dead.
             return ended;
@@ -326,7 +326,7 @@ impl Driver {
         }
         // Requests that came too late find the channel closed.
         drop(self.requests);
-        server.stop().await;
+        servers.stop().await;
         ended
     }
 }

@@ -86,8 +86,9 @@ impl DataDir {
         }
         // For people and for the message above only; the lock is what counts.
         let pid = format!("{}\n", std::process::id());
-        let noted = lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes()));
-        noted.map_err(io_error("write", &lock_path))?;
+        if let Err(error) = lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes())) {
+            tracing::warn!(file = %lock_path.display(), %error, "this process cannot be noted in the lock file");
+        }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -146,7 +147,11 @@ impl DataDir {
             .mode(0o600)
             .open(&new)
             .map_err(io_error("create", &new))?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io_error("write", &new))?;
+        if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_all()) {
+            // What was written is worth nothing, and may be what fills the disk.
+            let _ = file.set_len(0);
+            return Err(io_error("write", &new)(error));
+        }
         let path = self.path.join(STATE);
         std::fs::rename(&new, &path).map_err(io_error("replace", &path))?;
         // Without this the rename itself may be lost with the power.

@@ -446,7 +446,12 @@ async fn an_agent_that_stopped_says_so() {
         settings: serde_json::json!({ "profile": "lan" }),
     };
     let mut world = World::new();
-    world.router = crate::api::router(crate::api::Context { view, requests, info });
+    world.router = crate::api::router(crate::api::Context {
+        view,
+        requests,
+        info,
+        more_metrics: crate::api::MoreMetrics::default(),
+    });
     let answer = world.put("/v1/agent/service/register", r#"{"Name":"a"}"#).await;
     assert_eq!((answer.status, answer.body.as_str()), (503, "the agent is shutting down"));
 }

@@ -1,7 +1,7 @@
 //! A router, a view, and a task that answers requests as the agent's loop does.
 
 use crate::api::request::{Request, RequestError};
-use crate::api::{Context, Limits, StaticInfo, router};
+use crate::api::{Context, Limits, MoreMetrics, StaticInfo, router};
 use crate::core::local::apply;
 use crate::model::{
     CheckRecord, Coordinate, Extensions, Generation, InstanceId, Instant, LocalCheck, LocalError, LocalState,
@@ -171,7 +171,10 @@ impl World {
             script_checks: false,
             settings: serde_json::json!({ "profile": "lan" }),
         };
-        let world = Self { router: router(Context { view, requests, info }), builder };
+        let world = Self {
+            router: router(Context { view, requests, info, more_metrics: MoreMetrics::default() }),
+            builder,
+        };
         world.node("n1", 1, MemberStatus::Alive);
         world
     }

@@ -278,7 +278,7 @@ impl Catalog {
         Ok(outcome.unwrap_or_default())
     }
 
-    /// All pages of a pull were taken in: what the peer accounts for and does not list is gone.
+    /// Pages of a pull were taken in: what the peer accounts for and does not list is gone.
     pub(crate) fn complete(&mut self, pulled: &Pulled) -> Outcome {
         let owner = pulled.owner;
         if self.owners.get(&owner).is_none_or(|o| o.generation() != pulled.generation) {
@@ -287,8 +287,12 @@ impl Catalog {
         self.with_owner(owner, |o| {
             let mut changed = o.keep_only(owner, pulled.from, pulled.complete_to, &pulled.standing);
             let news = !changed.is_empty();
-            changed.extend(o.complete(pulled.complete_to));
-            changed.extend(o.settle());
+            if pulled.whole {
+                changed.extend(o.complete(pulled.complete_to));
+                changed.extend(o.settle());
+            } else {
+                o.complete_partly(pulled.complete_to);
+            }
             Outcome { news, behind: o.is_behind(), changed }
         })
         .unwrap_or_default()

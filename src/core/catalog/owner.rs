@@ -278,6 +278,16 @@ impl Owner {
         before.entries().filter(|e| self.shown(e.kind(), e.id()).is_none()).map(PackedEntry::key).collect()
     }
 
+    /// Everything up to `version` is accounted for, but more of this run is on its way: what the run
+    /// before it had is shown until then.
+    pub(super) fn complete_partly(&mut self, version: Version) {
+        if version > self.complete_to {
+            self.note_unseen(version);
+            self.complete_to = version;
+            self.forget_deletions();
+        }
+    }
+
     /// Writes that are accounted for without having been seen may have been deletions, which others
     /// cannot be told of one by one.
     fn note_unseen(&mut self, version: Version) {

@@ -66,11 +66,11 @@ pub(crate) enum Progress {
     Page(Page),
     /// Take in this entry, fetched in chunks.
     Item(NodeKey, Generation, Item),
-    /// All pages of an owner's table have been taken in.
+    /// All pages of an owner's table have been taken in, or all up to a version.
     Complete(Pulled),
 }
 
-/// A finished pull of one owner's table.
+/// A pull of one owner's table, or what its first pages settle already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pulled {
     pub(crate) owner: NodeKey,
@@ -81,6 +81,8 @@ pub(crate) struct Pulled {
     pub(crate) from: Version,
     /// ... only these still stand, oldest first.
     pub(crate) standing: Vec<Version>,
+    /// All of the table has come.
+    pub(crate) whole: bool,
 }
 
 /// A pull under way.
@@ -398,6 +400,25 @@ impl Exchange {
         match next {
             // Pages must move on, or the peer is making fun of us.
             Some(next) if want.cursor.is_none_or(|c| next > c) => {
+                // So that a pull that breaks off need not begin anew.
+                let settled = sure.min(next);
+                if pull.fetching == 0 && settled > pull.from {
+                    let mut standing = std::mem::take(&mut pull.standing);
+                    standing.sort_unstable();
+                    let later = standing.split_off(standing.partition_point(|v| *v <= settled));
+                    let from = std::mem::replace(&mut pull.from, settled);
+                    pull.standing = later;
+                    let whole = false;
+                    let complete_to = settled;
+                    progress.push(Progress::Complete(Pulled {
+                        owner,
+                        generation,
+                        complete_to,
+                        from,
+                        standing,
+                        whole,
+                    }));
+                }
                 self.wants.push_front(Want { owner, generation, have, cursor: Some(next) });
             }
             Some(_) => {
@@ -416,7 +437,15 @@ impl Exchange {
             let Pull { from, mut standing, complete_to, .. } = pull.remove();
             let complete_to = complete_to.unwrap_or_default();
             standing.sort_unstable();
-            progress.push(Progress::Complete(Pulled { owner, generation, complete_to, from, standing }));
+            let whole = true;
+            progress.push(Progress::Complete(Pulled {
+                owner,
+                generation,
+                complete_to,
+                from,
+                standing,
+                whole,
+            }));
         }
     }
 

@@ -25,6 +25,8 @@ const RESTLESS_FACTOR: u32 = 4;
 const FRUITLESS_FOR: Duration = Duration::from_secs(20);
 /// How long a gap in an owner's writes may close by itself.
 const GAP_PATIENCE: Duration = Duration::from_millis(100);
+/// The same while records of that owner keep coming.
+const FLOW_PATIENCE: Duration = Duration::from_secs(5);
 /// Wait before an owner that is still behind is pulled from somebody else; doubles at each try.
 const PULL_AGAIN: Duration = Duration::from_millis(250);
 /// Pulls of one owner before it is left to anti-entropy.
@@ -33,6 +35,7 @@ const PULLS_MAX: u32 = 6;
 #[derive(Debug)]
 struct Behind {
     due: Instant,
+    since: Instant,
     teller: SocketAddr,
     tries: u32,
     /// Others are to be told once we have caught up, and so can answer them.
@@ -147,8 +150,13 @@ impl Repair {
             return;
         }
         let due = if at_once { now } else { now + GAP_PATIENCE };
-        let entry = self.behind.entry(owner).or_insert(Behind { due, teller, tries: 0, announce: false });
-        entry.due = entry.due.min(due);
+        let since = now;
+        let entry =
+            self.behind.entry(owner).or_insert(Behind { due, since, teller, tries: 0, announce: false });
+        // While more and more comes, what is missing may be on its way: asking now would bring much of
+        // it twice.
+        let flowing = !at_once && entry.tries == 0 && now.since(entry.since) < FLOW_PATIENCE;
+        entry.due = if flowing { due } else { entry.due.min(due) };
         entry.teller = teller;
     }
 
