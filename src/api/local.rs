@@ -10,7 +10,8 @@ use super::reply::{Failure, Outcome, done};
 use super::request::{Reply, Request, RequestError};
 use super::route::Call;
 use crate::model::{
-    CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, LocalCommand, LocalError, ProbeTarget,
+    CheckDefinition, CheckId, CheckKind, CheckStatus, InstanceId, KeyringError, LocalCommand, LocalError,
+    ProbeTarget,
 };
 use http::StatusCode;
 use tokio::sync::oneshot;
@@ -41,7 +42,11 @@ pub(super) fn refused(error: RequestError) -> Failure {
         RequestError::Local(LocalError::Leaving) | RequestError::ShuttingDown => {
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, text)
         }
+        RequestError::Keyring(KeyringError::Unknown(_)) => Failure::not_found(text),
+        RequestError::Keyring(KeyringError::Leaving) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, text),
+        RequestError::Keyring(_) => Failure::new(StatusCode::CONFLICT, text),
         RequestError::NotDurable(_)
+        | RequestError::NotKept(_)
         | RequestError::Join(_)
         | RequestError::ForceLeave(_)
         | RequestError::Reload(_) => Failure::internal(text),

@@ -7,6 +7,7 @@ mod check;
 mod coordinate;
 mod duration;
 mod ids;
+mod key;
 mod local;
 mod member;
 mod node;
@@ -21,6 +22,7 @@ pub use check::{
 pub use coordinate::{COORDINATE_DIMENSIONS, Coordinate, Rtt};
 pub use duration::{DURATION_WANT, parse_duration, show_duration};
 pub use ids::{CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version};
+pub use key::{KEY_BYTES, KEY_WANT, KEYS_MAX, KeyId, KeyMaterial, KeyringCommand, KeyringError, Stamp};
 pub use local::{LocalCheck, LocalCommand, LocalError, LocalState};
 pub use member::{Incarnation, Member, MemberStatus};
 pub use node::NodeRecord;

@@ -14,8 +14,10 @@ pub use address::JoinAddress;
 pub use raw::Origin;
 
 use super::args::AgentArgs;
+use crate::agent::keys;
+use crate::agent::persist::DataDir;
 use crate::core::{Config, Settings};
-use crate::model::NodeName;
+use crate::model::{KeyMaterial, NodeName};
 use raw::RawConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,6 +29,9 @@ pub const GOSSIP_PORT: u16 = 7946;
 pub const TAGS_MAX: usize = 64;
 const TAG_KEY_BYTES_MAX: usize = 128;
 const TAG_VALUE_BYTES_MAX: usize = 512;
+/// What is to be done about gossip that would leave the host in plain.
+pub(super) const ROUTABLE_WANT: &str = "a loopback address, or a key (--key-file FILE; `shoal keygen` makes one), or \
+    allow_plaintext (--allow-plaintext): without a key gossip that leaves this host is readable and forgeable by others";
 /// The longest path that a Unix socket address can hold on Linux.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -63,6 +68,14 @@ pub enum ConfigFault {
         /// The file.
         path: PathBuf,
         /// What the parser says, with line and column.
+        error: String,
+    },
+    /// A key file that is none, or is open to everybody.
+    #[error("key file {}: {error}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what was wanted. Holds nothing of what stands in it.
         error: String,
     },
     /// A file or directory that cannot be read.
@@ -153,6 +166,8 @@ pub struct AgentConfig {
     http: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     profile: Profile,
+    key_file: Option<PathBuf>,
+    keys: Vec<KeyMaterial>,
     allow_plaintext: bool,
     /// Whoever may use the API may register checks that run programs.
     enable_script_checks: bool,
@@ -178,6 +193,7 @@ impl AgentConfig {
     pub(super) fn take_live_parts(&mut self, new: Self) {
         self.tags = new.tags;
         self.log_level = new.log_level;
+        self.keys = new.keys;
     }
 
     fn from_raw(raw: &RawConfig, args: &AgentArgs) -> Result<Self, ConfigFault> {
@@ -194,12 +210,13 @@ impl AgentConfig {
             .parsed("bind", address::GOSSIP_WANT, address::gossip)?
             .unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), GOSSIP_PORT));
         let allow_plaintext = raw.flag("allow_plaintext")?;
-        if !bind.ip().is_loopback() && !allow_plaintext {
-            return Err(raw.fault(
-                "bind",
-                "a loopback address, or allow_plaintext (--allow-plaintext): encryption keys are not implemented \
-                 in this version, so gossip that leaves this host would be readable and forgeable by others",
-            ));
+        let key_file = raw.parsed("key_file", "a path", |s| (!s.is_empty()).then(|| PathBuf::from(s)))?;
+        let keys = key_file.as_deref().map(keys::read).transpose()?.unwrap_or_default();
+        let data_dir = data_dir(raw)?;
+        // A keyring that an earlier run kept has keys as well.
+        let kept = data_dir.as_ref().is_some_and(|dir| DataDir::has_keyring(dir));
+        if !bind.ip().is_loopback() && keys.is_empty() && !kept && !allow_plaintext {
+            return Err(raw.fault("bind", ROUTABLE_WANT));
         }
         Ok(Self {
             args: args.clone(),
@@ -212,8 +229,10 @@ impl AgentConfig {
             socket_mode: raw.parsed("socket_mode", MODE_WANT, parse_mode)?.unwrap_or(0o600),
             socket_group: raw.parsed("socket_group", "the name of a group on this host", group)?,
             http: http(raw)?,
-            data_dir: data_dir(raw)?,
+            data_dir,
             profile,
+            key_file,
+            keys,
             allow_plaintext,
             enable_script_checks: raw.flag("enable_script_checks")?,
             tags: tags(raw)?,
@@ -264,6 +283,14 @@ impl AgentConfig {
     /// Where state is kept; `None` keeps it in memory.
     pub fn data_dir(&self) -> Option<&Path> {
         self.data_dir.as_deref()
+    }
+    /// The keys of the key file, the primary one first.
+    pub fn keys(&self) -> &[KeyMaterial] {
+        &self.keys
+    }
+    /// Whether gossip may leave this host without encryption.
+    pub const fn allow_plaintext(&self) -> bool {
+        self.allow_plaintext
     }
     /// Node tags.
     pub const fn tags(&self) -> &BTreeMap<String, String> {

@@ -24,6 +24,7 @@ const KEYS: &[&str] = &[
     "data_dir",
     "no_persist",
     "profile",
+    "key_file",
     "allow_plaintext",
     "enable_script_checks",
     "tag",
@@ -207,6 +208,7 @@ impl RawConfig {
             ("http", args.http.clone()),
             ("data_dir", path_text(&args.data_dir)),
             ("profile", args.profile.clone()),
+            ("key_file", path_text(&args.key_file)),
             ("log_level", args.log_level.clone()),
             ("log_format", args.log_format.clone()),
         ];

@@ -270,6 +270,13 @@ impl Exchange {
         self.round_trip.map_or(FIRST_TIMEOUT, |rtt| (rtt * 4).clamp(TIMEOUT_MIN, TIMEOUT_MAX))
     }
 
+    /// What is under way was refused until this node had shown that it receives: it is asked again.
+    pub(crate) fn ask_again(&mut self, now: Instant) {
+        for f in self.flights.values_mut() {
+            f.due = now;
+        }
+    }
+
     /// Notes that question `id` was answered.
     pub(crate) fn on_answer(&mut self, id: u32, now: Instant) {
         self.heard_at = Some(now);
