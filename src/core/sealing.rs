@@ -163,17 +163,19 @@ impl Sealing {
         key.seal(nonce, datagram);
     }
 
-    /// Puts what follows the header into `body`, if the datagram has a good seal and is no copy.
+    /// Puts what follows the header into `body`, if the datagram has a good seal and is no copy. A key that
+    /// was removed a moment ago is good for what a member (`is_member`) sent before it knew.
     pub(crate) fn open(
         &mut self,
-        from: SocketAddr,
+        (from, is_member): (SocketAddr, bool),
         header: Header,
         datagram: &[u8],
         body: &mut Vec<u8>,
         now: Instant,
     ) -> Result<(), Dropped> {
         let id = header.key.ok_or(Dropped::Unsealed)?;
-        let retired = || self.retired.get(&id).filter(|(_, until)| *until > now).map(|(key, _)| key);
+        let retired =
+            || self.retired.get(&id).filter(|(_, until)| is_member && *until > now).map(|(key, _)| key);
         let Some(key) = self.keys.get(&id).or_else(retired) else {
             self.meet_strange(id, from, now);
             return Err(Dropped::UnknownKey);
@@ -231,7 +233,7 @@ mod tests {
 
     fn open(s: &mut Sealing, bytes: &[u8], now: Instant) -> Result<(), Dropped> {
         let (header, _) = datagram::read(bytes, ClusterHash::of("test"), 1_400)?;
-        s.open(addr(1), header, bytes, &mut Vec::new(), now)
+        s.open((addr(1), true), header, bytes, &mut Vec::new(), now)
     }
 
     #[test]

@@ -107,9 +107,10 @@ impl Agent {
         now: Instant,
     ) -> Result<Frames<'a>, Dropped> {
         let (header, body) = datagram::read(bytes, self.cluster, self.config.max_datagram_bytes)?;
+        let is_member = self.swim.peers().is_live_at(from);
         match (&mut self.sealing, header.key) {
             (Some(sealing), _) => {
-                sealing.open(from, header, bytes, opened, now)?;
+                sealing.open((from, is_member), header, bytes, opened, now)?;
                 Ok(Frames::new(opened))
             }
             (None, None) => Ok(Frames::new(body)),
