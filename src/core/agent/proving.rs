@@ -49,6 +49,8 @@ impl Agent {
             frames.push(Frame::NameClaim(self.own_claim()));
         }
         self.send_frames(from, &frames);
+        self.swim.handle_refusal(from, now);
+        self.settle(None, now);
         for exchange in self.repair.exchanges().filter(|x| x.peer == from) {
             exchange.ask_again(now);
         }
