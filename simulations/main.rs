@@ -17,6 +17,7 @@ mod lifecycle;
 mod membership;
 mod repair;
 mod scale;
+mod sealed;
 mod swarm;
 mod textbook;
 mod weather;

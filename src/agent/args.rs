@@ -66,6 +66,10 @@ pub struct AgentArgs {
     #[arg(long, value_name = "PROFILE", env = "SHOAL_PROFILE")]
     pub profile: Option<String>,
 
+    /// File with the cluster's keys (base64, one in a line, the primary one first); see `shoal keygen`
+    #[arg(long, value_name = "FILE", env = "SHOAL_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+
     /// Gossip without encryption on an address that other hosts can reach
     #[arg(long, env = "SHOAL_ALLOW_PLAINTEXT", value_parser = clap::builder::FalseyValueParser::new())]
     pub allow_plaintext: bool,

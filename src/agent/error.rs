@@ -1,6 +1,6 @@
 //! Why an agent does not start.
 
-use super::config::ConfigFault;
+use super::config::{ConfigFault, ROUTABLE_WANT};
 use super::persist::DataDirError;
 use std::io;
 use std::net::SocketAddr;
@@ -29,6 +29,9 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// Other hosts would see and could forge what is sent.
+    #[error("bind = {0}: want {ROUTABLE_WANT}")]
+    Plaintext(SocketAddr),
     /// A live agent answers at the socket.
     #[error("another agent is running at socket {}; stop it, or pass another --socket PATH", .0.display())]
     SocketInUse(PathBuf),

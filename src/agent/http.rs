@@ -5,11 +5,14 @@
 //! Knows no path and no parameter: the router is handed in.
 
 use super::error::StartError;
+use crate::api::Caller;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::connect_info::Connected;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use axum::serve::IncomingStream;
 use futures_util::StreamExt;
 use http::{HeaderValue, StatusCode, header};
 use std::net::SocketAddr;
@@ -49,7 +52,8 @@ impl Server {
         let tasks = TaskTracker::new();
         let router = router.layer(middleware::from_fn_with_state(stop.clone(), cut_when_stopped));
         let unix = tokio::net::UnixListener::from_std(unix)?;
-        let serve = axum::serve(unix, router.clone()).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let who = router.clone().into_make_service_with_connect_info::<Caller>();
+        let serve = axum::serve(unix, who).with_graceful_shutdown(stop.clone().cancelled_owned());
         tasks.spawn_on(run(async { serve.await }), runtime);
         if let Some(tcp) = tcp {
             let tcp = tokio::net::TcpListener::from_std(tcp)?;
@@ -72,6 +76,16 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+impl Connected<IncomingStream<'_, tokio::net::UnixListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, tokio::net::UnixListener>) -> Self {
+        let uid = stream.io().peer_cred().map(|peer| peer.uid());
+        match uid {
+            Ok(uid) if uid == 0 || uid == nix::unistd::geteuid().as_raw() => Self::Owner,
+            Ok(_) | Err(_) => Self::Guest,
+        }
     }
 }
 

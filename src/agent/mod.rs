@@ -25,6 +25,7 @@ mod error;
 mod http;
 mod join;
 mod journal;
+mod keys;
 mod logging;
 mod persist;
 mod publish;

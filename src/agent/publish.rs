@@ -3,12 +3,14 @@
 //! Owns the view's builder. Copies what changed, entry by entry, and makes it visible once per
 //! turn of the loop, so that a burst of changes is one new view.
 
+use super::keys;
 use super::udp::SocketStats;
 use crate::core::{Agent, Ages, Effective, Stats};
 use crate::model::{EntryKey, Instant, NodeKey};
 use crate::view::{AgentStatus, Propagation, ViewBuilder};
 use crate::wire::record;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How the loop itself fares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,6 +100,7 @@ impl Publisher {
             since_heard_ms: ago(stats.last_heard),
             gossip_addr: agent.identity().addr.to_string(),
             leaving: agent.is_leaving(),
+            key_advice: key_advice(agent, now),
             effective: effective(agent.effective()),
             propagation: propagation(&stats.propagation),
             counters: counters(&stats, socket, turns),
@@ -116,6 +119,14 @@ impl Publisher {
             self.builder.publish();
         }
     }
+}
+
+/// So long after the last datagram whose key is missing here.
+const KEY_ADVICE_FOR: Duration = Duration::from_secs(120);
+
+fn key_advice(agent: &Agent, now: Instant) -> Option<String> {
+    let missing = agent.missing_key().filter(|m| now.since(m.at) < KEY_ADVICE_FOR)?;
+    Some(keys::advice(&missing, agent.keyring()?.primary().id()))
 }
 
 fn effective(e: Effective) -> BTreeMap<&'static str, u64> {
@@ -150,6 +161,8 @@ fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<St
         ("shoal_watchdog_total", stats.watchdog),
         ("shoal_witness_checks_total", stats.checks),
         ("shoal_nacks_missed_total", stats.nacks_missed),
+        ("shoal_challenges_total", stats.challenges),
+        ("shoal_keys", stats.keys as u64),
         ("shoal_local_health", u64::from(stats.local_health)),
         ("shoal_members_held", stats.members_held as u64),
         ("shoal_checks_held", stats.checks_held as u64),

@@ -35,6 +35,9 @@ pub(super) struct Registrations {
     writer: Option<StateWriter>,
     waiting: VecDeque<Change>,
     in_flight: Vec<Change>,
+    /// Who waits until what has changed already is written: with the next write, and with this one.
+    promises: Vec<Reply<()>>,
+    promised: Vec<Reply<()>>,
     /// When what the disk has is no longer good enough.
     write_at: Option<Instant>,
     /// No write before this, after one that failed.
@@ -57,6 +60,8 @@ impl Registrations {
             writer,
             waiting: VecDeque::new(),
             in_flight: Vec::new(),
+            promises: Vec::new(),
+            promised: Vec::new(),
             write_at: None,
             not_before: Instant::START,
             failing: false,
@@ -95,6 +100,22 @@ impl Registrations {
     /// Something that is kept has changed and must not be lost.
     pub(super) fn changed_for_good(&mut self, now: Instant) {
         self.write_by(now);
+    }
+
+    /// The same, and `reply` is answered when it is on disk; hands it back when nothing is kept there.
+    #[must_use]
+    pub(super) fn promise(&mut self, reply: Reply<()>, now: Instant) -> Option<Reply<()>> {
+        if self.writer.is_none() {
+            return Some(reply);
+        }
+        self.changed_for_good(now);
+        self.promises.push(reply);
+        None
+    }
+
+    /// Those for whom the write that has ended was.
+    pub(super) fn promised(&mut self) -> Vec<Reply<()>> {
+        std::mem::take(&mut self.promised)
     }
 
     fn write_by(&mut self, at: Instant) {
@@ -137,7 +158,9 @@ impl Registrations {
             local: state,
             address_book: agent.address_book(),
             moment,
+            keyring: agent.keyring().cloned(),
         });
+        self.promised.append(&mut self.promises);
         refused
     }
 
@@ -184,12 +207,15 @@ impl Registrations {
                 tracing::warn!(error, "the state file could not be written at the end");
             }
         }
+        let promises = self.promised.drain(..).chain(self.promises.drain(..));
+        refused.extend(promises.map(|reply| (reply, RequestError::ShuttingDown)));
         refused.extend(self.waiting.drain(..).map(|(_, reply)| (reply, RequestError::ShuttingDown)));
         writer.begin(WriteRequest {
             author: agent.identity().into(),
             local: agent.local().clone(),
             address_book: agent.address_book(),
             moment: clock.moment(),
+            keyring: agent.keyring().cloned(),
         });
         if let Err(error) = writer.finished().await {
             tracing::warn!(error, "the state file could not be written at the end");

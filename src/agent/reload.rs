@@ -1,10 +1,11 @@
 //! Taking over a configuration that was read again.
 //!
 //! Owns the list of what may change while the agent runs: the services and checks of definition
-//! files, tags and the log level. Anything else that differs is named, and waits for a restart. A
-//! reload is taken as a whole: all of it is tried before any of it is done.
+//! files, tags, the log level and the keys in the key file. Anything else that differs is named, and
+//! waits for a restart. A reload is taken as a whole: all of it is tried before any of it is done.
 
 use super::config::{AgentConfig, Definitions};
+use super::keys;
 use super::logging::LogControl;
 use crate::api::request::RequestError;
 use crate::core::Agent;
@@ -45,6 +46,9 @@ pub(super) fn apply(
     {
         log.set(new.log_level());
         tracing::info!(log_level = new.log_level(), "the log level changed");
+    }
+    if !new.keys().is_empty() && agent.keyring().is_some() {
+        keys::tell_left_out(&agent.add_file_keys(new.keys(), now));
     }
     let waiting: Vec<&str> = differing.iter().map(String::as_str).filter(|key| !LIVE.contains(key)).collect();
     if !waiting.is_empty() {

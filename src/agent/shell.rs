@@ -10,6 +10,7 @@ use super::dns;
 use super::driver::{Driver, Ended, Parts, Shutdown};
 use super::error::StartError;
 use super::http::{self, Server};
+use super::keys;
 use super::logging::LogControl;
 use super::persist::{Author, DataDir, Saved, StateWriter};
 use super::publish::Publisher;
@@ -97,6 +98,11 @@ impl Shell {
         let clock = Clock::start();
         let data_dir = config.data_dir().map(DataDir::open).transpose()?;
         let saved = data_dir.as_ref().map(DataDir::load).transpose()?.flatten();
+        let kept = data_dir.as_ref().map(DataDir::load_keyring).transpose()?.flatten();
+        let keyring = keys::at_start(kept, config.keys());
+        if keyring.is_none() && !config.bind().ip().is_loopback() && !config.allow_plaintext() {
+            return Err(StartError::Plaintext(config.bind()));
+        }
         let gossip = udp::bind(config.bind())?;
         let bound = gossip.local_addr()?;
         let (unix, socket_file) =
@@ -111,7 +117,8 @@ impl Shell {
         if let Some(dir) = &data_dir {
             // On disk before the first datagram leaves: a run that others have heard of must be
             // remembered, or the next one could have the same generation.
-            match dir.save(&run.saved(clock)) {
+            let ring = || keyring.as_ref().map_or(Ok(()), |ring| dir.save_keyring(ring));
+            match dir.save(&run.saved(clock)).and_then(|()| ring()) {
                 Ok(()) => {}
                 // Who has come back before comes back: the generation follows the clock as well, and
                 // what was registered is wanted now.
@@ -139,19 +146,18 @@ impl Shell {
             generation = identity.generation.0,
             services = run.local.services.len(),
             checks = run.local.checks.len(),
+            primary_key = keyring.as_ref().map(|ring| ring.primary().id().to_string()),
             "agent starts"
         );
         // Microseconds, so that the view's indexes rise from one run to the next.
         let index_seed = clock::unix_micros();
         let (builder, view) = ViewBuilder::new(identity.cluster.clone(), identity.name.key(), index_seed);
-        let mut agent = Agent::new(
-            identity.clone(),
-            config.core().clone(),
-            run.local,
-            run.address_book,
-            rand::random(),
-            clock.now(),
-        );
+        let (core, local, book) = (config.core().clone(), run.local, run.address_book);
+        let (id, seed, now) = (identity.clone(), rand::random(), clock.now());
+        let mut agent = match keyring {
+            Some(ring) => Agent::sealed(id, core, local, book, (ring, rand::random()), seed, now),
+            None => Agent::new(id, core, local, book, seed, now),
+        };
         reload::take_definitions(&mut agent, config.definitions(), clock.now())
             .map_err(StartError::Definitions)?;
         let mut publisher = Publisher::new(builder);

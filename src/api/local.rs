@@ -10,7 +10,9 @@ use super::query::{check_tenancy, parse_bool};
 use super::reply::{Failure, Outcome, done};
 use super::request::{Reply, Request, RequestError};
 use super::route::Call;
-use crate::model::{CheckDefinition, CheckId, CheckStatus, InstanceId, LocalCommand, LocalError};
+use crate::model::{
+    CheckDefinition, CheckId, CheckStatus, InstanceId, KeyringError, LocalCommand, LocalError,
+};
 use http::StatusCode;
 use tokio::sync::oneshot;
 
@@ -40,7 +42,11 @@ pub(super) fn refused(error: RequestError) -> Failure {
         RequestError::Local(LocalError::Leaving) | RequestError::ShuttingDown => {
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, text)
         }
+        RequestError::Keyring(KeyringError::Unknown(_)) => Failure::not_found(text),
+        RequestError::Keyring(KeyringError::Leaving) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, text),
+        RequestError::Keyring(_) => Failure::new(StatusCode::CONFLICT, text),
         RequestError::NotDurable(_)
+        | RequestError::NotKept(_)
         | RequestError::Join(_)
         | RequestError::ForceLeave(_)
         | RequestError::Reload(_) => Failure::internal(text),

@@ -18,6 +18,7 @@ mod duration;
 mod filter;
 mod health;
 pub(crate) mod json;
+mod keyring;
 mod local;
 mod local_reads;
 mod query;
@@ -70,6 +71,16 @@ impl Default for Limits {
             coalesce: Duration::from_millis(20),
         }
     }
+}
+
+/// Who is at the other end of a connection, as the listener's connect info. Without it a caller came
+/// over the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The user that the agent runs as, or root, over the Unix socket: may change keys.
+    Owner,
+    /// Another user who may use the Unix socket.
+    Guest,
 }
 
 /// What does not change while the agent runs.

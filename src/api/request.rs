@@ -1,6 +1,6 @@
 //! What the API asks of the agent's loop. Reads never come this way: they are answered from the view.
 
-use crate::model::{LocalCommand, LocalError, NodeName};
+use crate::model::{KeyringCommand, KeyringError, LocalCommand, LocalError, NodeName};
 use tokio::sync::oneshot;
 
 /// Why the agent refused or failed.
@@ -21,6 +21,12 @@ pub enum RequestError {
     /// A reload was refused; the text names file and key.
     #[error("{0}")]
     Reload(String),
+    /// A change of the keyring was refused.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// What was changed already could not be saved.
+    #[error("it is changed, but could not be saved: {0}; a restart may undo it")]
+    NotKept(String),
     /// The agent is on its way out.
     #[error("the agent is shutting down")]
     ShuttingDown,
@@ -47,6 +53,8 @@ pub enum Request {
         /// Answer.
         reply: Reply<()>,
     },
+    /// A change of the cluster's keyring. Answered when it is durable on this host.
+    Keyring(KeyringCommand, Reply<()>),
     /// Re-read configuration files.
     Reload(Reply<()>),
 }

@@ -5,9 +5,11 @@
 
 use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
-use super::{App, agent, catalog, coordinate, health, local, local_reads, shoal, unsupported, watch};
+use super::{
+    App, Caller, agent, catalog, coordinate, health, keyring, local, local_reads, shoal, unsupported, watch,
+};
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -56,6 +58,10 @@ pub(super) enum Endpoint {
     ShoalMembers,
     ShoalWatch,
     ShoalRtt,
+    Keyring,
+    InstallKey,
+    UseKey,
+    RemoveKey,
     Metrics,
     KeyValue,
     Acl,
@@ -111,6 +117,8 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/shoal/members", GET, Endpoint::ShoalMembers),
     ("/v1/shoal/watch", GET, Endpoint::ShoalWatch),
     ("/v1/shoal/rtt", GET, Endpoint::ShoalRtt),
+    ("/v1/shoal/keyring", GET, Endpoint::Keyring),
+    ("/v1/shoal/keyring/install", PUT, Endpoint::InstallKey),
     ("/v1/txn", PUT, Endpoint::Unsupported("transactions are")),
     ("/v1/query", GET_POST, Endpoint::Queries),
     ("/v1/exported-services", GET, Endpoint::Unsupported("exported services are")),
@@ -148,6 +156,8 @@ const WITH_ID: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/health/node/", GET, Endpoint::HealthNode),
     ("/v1/health/checks/", GET, Endpoint::HealthChecks),
     ("/v1/health/state/", GET, Endpoint::HealthState),
+    ("/v1/shoal/keyring/use/", PUT, Endpoint::UseKey),
+    ("/v1/shoal/keyring/remove/", PUT, Endpoint::RemoveKey),
     ("/v1/kv/", KEY_VALUE, Endpoint::KeyValue),
     ("/v1/acl/", ANY, Endpoint::Acl),
     ("/v1/query/", ANY, Endpoint::Queries),
@@ -170,6 +180,8 @@ pub(super) struct Call {
     pub(super) id: String,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
+    /// Who asks, if that is known.
+    pub(super) caller: Option<Caller>,
     /// Behind a lock, never contended, because a body may not be shared and the rest is.
     body: Mutex<Body>,
 }
@@ -254,7 +266,9 @@ async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     let undecodable = || Failure::bad("Invalid URL path: want UTF-8 in percent-encoding");
     let id = decode(id, false).ok_or_else(undecodable)?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
-    handle(endpoint, Call { app, method, id, query, headers: parts.headers, body: Mutex::new(body) }).await
+    let caller = parts.extensions.get::<ConnectInfo<Caller>>().map(|info| info.0);
+    let body = Mutex::new(body);
+    handle(endpoint, Call { app, method, id, query, headers: parts.headers, caller, body }).await
 }
 
 /// 405, or the list of methods when that was the question.
@@ -313,6 +327,10 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::ShoalMembers => shoal::members(&call),
         Endpoint::ShoalWatch => watch::stream(&call),
         Endpoint::ShoalRtt => coordinate::rtt(&call),
+        Endpoint::Keyring => keyring::list(&call),
+        Endpoint::InstallKey => keyring::install(call).await,
+        Endpoint::UseKey => keyring::use_key(call).await,
+        Endpoint::RemoveKey => keyring::remove(call).await,
         Endpoint::Metrics => shoal::metrics(&call),
         Endpoint::KeyValue => unsupported::key_value(&call).await,
         Endpoint::Acl => unsupported::acl(),

@@ -12,6 +12,7 @@ mod args;
 mod checks;
 mod failure;
 mod heartbeat;
+mod keyring;
 mod members;
 mod node;
 mod output;
@@ -105,6 +106,10 @@ pub enum Command {
     Metrics(node::Metrics),
     /// Make the agent read its service files, tags, log level and keyring again
     Reload(node::Reload),
+    /// Make a key for the cluster's gossip
+    Keygen(keyring::Keygen),
+    /// List and change the keys that the cluster's gossip is sealed with
+    Keyring(keyring::Keyring),
     /// Run scenarios of whole clusters in virtual time, and say what came of them
     Simulate(simulate::Simulate),
     /// Print a completion script for a shell
@@ -187,6 +192,8 @@ async fn dispatch(
         Command::Info(args) => node::info(args, output).await,
         Command::Metrics(args) => node::metrics(args, output).await,
         Command::Reload(args) => node::reload(args, output).await,
+        Command::Keygen(args) => keyring::keygen(&args, output),
+        Command::Keyring(args) => keyring::keyring(args, output).await,
         Command::Simulate(args) => simulate::simulate(&args, output),
         Command::Completions(args) => shell::completions(&args, program, output),
         Command::Man(args) => shell::man(&args, program, output),

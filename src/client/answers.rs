@@ -196,6 +196,32 @@ impl Instance {
     }
 }
 
+/// A key of the cluster, by its id: keys themselves are never told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Eight hex digits.
+    pub id: String,
+    /// The agent that answers seals with it.
+    pub primary: bool,
+    /// Live members that have it.
+    pub have: usize,
+    /// Live members that seal with it.
+    #[serde(rename = "use")]
+    pub used: usize,
+    /// Live members in all.
+    #[serde(default)]
+    pub alive: usize,
+    /// Names of some that do not have it.
+    #[serde(default)]
+    pub missing: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Keyring {
+    pub(super) alive: usize,
+    pub(super) keys: Vec<Key>,
+}
+
 /// One node as the agent sees it in the membership.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "MemberAnswer")]

@@ -1,7 +1,7 @@
-use super::answers::{Check, Instance, Member, Rtt, ServiceInstance, Status};
+use super::answers::{Check, Instance, Key, Keyring, Member, Rtt, ServiceInstance, Status};
 use super::transport::{Call, Transport};
 use super::{Address, Error, Registration, Service, Watch};
-use crate::model::CheckStatus;
+use crate::model::{CheckStatus, KeyId, KeyMaterial};
 use bytes::Bytes;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -239,6 +239,33 @@ impl Client {
     pub async fn force_leave(&self, node: &str, prune: bool) -> Result<(), Error> {
         let prune = if prune { "?prune=true" } else { "" };
         self.put_slow(&format!("/v1/agent/force-leave/{}{prune}", encode(node)), true).await
+    }
+
+    // ---- keys
+
+    /// The keys that this agent has, the primary one first.
+    pub async fn keyring(&self) -> Result<Vec<Key>, Error> {
+        let answer: Keyring = self.get("/v1/shoal/keyring").await?;
+        let alive = answer.alive;
+        Ok(answer.keys.into_iter().map(|key| Key { alive, ..key }).collect())
+    }
+
+    /// Lets every agent of the cluster accept `key`; answers its id.
+    pub async fn install_key(&self, key: &KeyMaterial) -> Result<KeyId, Error> {
+        self.put("/v1/shoal/keyring/install", Some(&json!({"Key": key.to_base64()}))).await?;
+        Ok(key.id())
+    }
+
+    /// Lets every agent seal with that key.
+    pub async fn use_key(&self, id: KeyId, force: bool) -> Result<(), Error> {
+        let force = if force { "?force" } else { "" };
+        self.put(&format!("/v1/shoal/keyring/use/{id}{force}"), None).await
+    }
+
+    /// Lets no agent accept that key any more.
+    pub async fn remove_key(&self, id: KeyId, force: bool) -> Result<(), Error> {
+        let force = if force { "?force" } else { "" };
+        self.put(&format!("/v1/shoal/keyring/remove/{id}{force}"), None).await
     }
 
     // ---- the agent itself

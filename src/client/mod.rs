@@ -38,7 +38,7 @@ mod transport;
 mod watch;
 
 pub use address::Address;
-pub use answers::{Check, Health, Instance, Member, Node, Rtt, ServiceInstance, Status, Weights};
+pub use answers::{Check, Health, Instance, Key, Member, Node, Rtt, ServiceInstance, Status, Weights};
 pub use calls::{Client, Query};
 pub use duration::{format_duration, parse_duration};
 pub use error::Error;

@@ -6,6 +6,7 @@ mod keys;
 pub use derived::Effective;
 pub use keys::SettingValue;
 
+use crate::wire::seal::SEAL_BYTES;
 use std::time::Duration;
 
 /// Why a configuration was refused. Names the key, the value, and what was wanted.
@@ -182,6 +183,7 @@ pub enum Membership {
 pub struct Config {
     settings: Settings,
     membership: Membership,
+    sealed: bool,
 }
 
 impl std::ops::Deref for Config {
@@ -239,13 +241,24 @@ impl Config {
         number("max_members", s.max_members, 2, 1 << 20)?;
         number("max_rumours", s.max_rumours, 64, 1 << 22)?;
         number("leave_acks", s.leave_acks, 1, 16)?;
-        Ok(Self { settings, membership: Membership::Shoal })
+        Ok(Self { settings, membership: Membership::Shoal, sealed: false })
     }
 
     /// The same with another way of watching members.
     #[must_use]
     pub fn with_membership(self, membership: Membership) -> Self {
         Self { membership, ..self }
+    }
+
+    /// The same for an agent that seals its datagrams.
+    #[must_use]
+    pub(crate) fn sealed(self) -> Self {
+        Self { sealed: true, ..self }
+    }
+
+    /// The most bytes of a datagram before it is sealed, if it is.
+    pub(crate) fn plain_bytes_max(&self) -> usize {
+        self.max_datagram_bytes - if self.sealed { SEAL_BYTES } else { 0 }
     }
 
     /// How members are watched.

@@ -1,5 +1,6 @@
 //! What happened inside the agent, for whoever drives it.
 
+use crate::core::sealing::StrangeKey;
 use crate::model::{CheckId, EntryKey, Generation, NodeKey, NodeName, Probe};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -55,6 +56,11 @@ pub enum Event {
         /// Where the other one is.
         holder: SocketAddr,
     },
+    /// [`Agent::keyring`](super::Agent::keyring) changed: persist it now.
+    KeyringChanged,
+    /// A datagram of this cluster could not be opened for want of its key. Told once a minute for
+    /// each key.
+    KeyMissing(StrangeKey),
     /// Everything about leaving is done: enough peers know, or the time for it is over.
     Left {
         /// Peers that confirmed.

@@ -21,6 +21,8 @@ const NAME_WAIT: Duration = Duration::from_millis(400);
 
 /// Of those, addresses of members that failed and were forgotten.
 const REMEMBERED_MAX: usize = 64;
+/// Addresses that are remembered for having been asked.
+const ASKED_MAX: usize = 64;
 
 #[derive(Debug)]
 struct Target {
@@ -57,6 +59,8 @@ pub(crate) struct Join {
     /// The holder of our name did not answer; say so when asking to join.
     pub(crate) name_checked: bool,
     joined: bool,
+    /// Where the last requests went.
+    asked: VecDeque<SocketAddr>,
     heal_at: Instant,
     rng: SmallRng,
 }
@@ -69,6 +73,7 @@ impl Join {
             check: None,
             name_checked: false,
             joined: false,
+            asked: VecDeque::new(),
             heal_at: now,
             rng: SmallRng::seed_from_u64(seed),
         }
@@ -89,6 +94,22 @@ impl Join {
         for target in self.targets.values_mut() {
             target.answered = true;
         }
+    }
+
+    /// A request goes there.
+    pub(crate) fn note_asked(&mut self, addr: SocketAddr) {
+        if self.asked.contains(&addr) {
+            return;
+        }
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.pop_front();
+        }
+        self.asked.push_back(addr);
+    }
+
+    /// Whether somebody there was asked to let this node in, as far as is remembered.
+    pub(crate) fn has_asked(&self, addr: SocketAddr) -> bool {
+        self.asked.contains(&addr)
     }
 
     /// The addresses given for joining, and where forgotten members were.

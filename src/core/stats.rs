@@ -104,6 +104,10 @@ pub struct Stats {
     pub probe_runs: u64,
     /// Checks of this host that others are told are worse than they are, since they keep changing.
     pub checks_held: usize,
+    /// Cookies sent to addresses that had not shown that they receive.
+    pub challenges: u64,
+    /// Keys that datagrams may be sealed with; 0 without encryption.
+    pub keys: usize,
     /// Times that probing had to be started anew; anything but 0 is a bug.
     pub watchdog: u64,
 }

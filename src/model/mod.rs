@@ -7,6 +7,7 @@ mod check;
 mod coordinate;
 mod duration;
 mod ids;
+mod key;
 mod local;
 mod local_checks;
 mod member;
@@ -23,6 +24,7 @@ pub use check::{
 pub use coordinate::{COORDINATE_DIMENSIONS, Coordinate, Rtt};
 pub use duration::{DURATION_WANT, parse_duration, show_duration};
 pub use ids::{CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version};
+pub use key::{KEY_BYTES, KEY_WANT, KEYS_MAX, KeyId, KeyMaterial, KeyringCommand, KeyringError, Stamp};
 pub use local::{FileDefinitions, LocalCheck, LocalCommand, LocalError, LocalState};
 pub use local_checks::LocalChecks;
 pub use member::{Incarnation, Member, MemberStatus};

@@ -6,9 +6,10 @@
 
 use super::HostId;
 use super::reference::Reference;
-use crate::core::Config;
+use crate::core::{Config, Keyring};
 use crate::model::{
-    CheckStatus, Generation, Instant, LocalCheck, LocalState, NodeId, NodeName, ServiceDefinition,
+    CheckStatus, Generation, Instant, KeyMaterial, LocalCheck, LocalState, NodeId, NodeName,
+    ServiceDefinition,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,6 +40,8 @@ pub struct NodeSpec {
     pub services: Vec<ServiceDefinition>,
     /// Joined at every start.
     pub join: Vec<Contact>,
+    /// What its key file holds, the primary key first; without keys it gossips in plain.
+    pub keys: Vec<KeyMaterial>,
 }
 
 impl NodeSpec {
@@ -53,6 +56,7 @@ impl NodeSpec {
             tags: BTreeMap::new(),
             services: Vec::new(),
             join: Vec::new(),
+            keys: Vec::new(),
         }
     }
 }
@@ -64,11 +68,24 @@ pub(crate) struct Disk {
     pub(crate) generation: Option<Generation>,
     pub(crate) local: LocalState,
     pub(crate) book: Vec<SocketAddr>,
+    pub(crate) keyring: Option<Keyring>,
 }
 
 impl Disk {
     pub(crate) const fn blank(id: NodeId, local: LocalState) -> Self {
-        Self { id, generation: None, local, book: Vec::new() }
+        Self { id, generation: None, local, book: Vec::new(), keyring: None }
+    }
+
+    /// The keyring as a shell makes it at a start: what was kept, and of the key file what is not
+    /// known to have been removed.
+    pub(crate) fn keyring(&mut self, file: &[KeyMaterial]) -> Option<Keyring> {
+        match &mut self.keyring {
+            Some(kept) => {
+                kept.install_from_file(file);
+            }
+            None => self.keyring = Keyring::new(file),
+        }
+        self.keyring.clone()
     }
 
     /// The registrations as a new process takes them up: its clock reads zero, and every heartbeat

@@ -54,6 +54,8 @@ impl Trace {
             | Event::ProbeDue { .. }
             | Event::ProbeEnded(_)
             | Event::GenerationRaised(_)
+            | Event::KeyringChanged
+            | Event::KeyMissing(_)
             | Event::Joined { .. }
             | Event::JoinRetried { .. }
             | Event::NameTaken { .. }

@@ -62,6 +62,8 @@ pub struct AgentStatus {
     pub gossip_addr: String,
     /// The agent is on its way out.
     pub leaving: bool,
+    /// What is to be done about datagrams that cannot be opened here for want of their key.
+    pub key_advice: Option<String>,
     /// Times, in milliseconds, and counts that the agent goes by at present, by name.
     pub effective: BTreeMap<&'static str, u64>,
     /// How old changes of others were when they arrived as rumours.

@@ -2,17 +2,21 @@
 //!
 //! ```text
 //!  0      2     3         7             19               27
-//!  +------+-----+---------+-------------+----------------+---------+---------+ - -
-//!  | "Sh" | ver | key id  |    nonce    |  cluster hash  | frame   | frame   |
-//!  +------+-----+---------+-------------+----------------+---------+---------+ - -
-//!                                       |<- sealed when key id is not 0 ->
+//!  +------+-----+---------+-------------+----------------+---------+---------+ - - +-----+
+//!  | "Sh" | ver | key id  |    nonce    |  cluster hash  | frame   | frame   |     | tag |
+//!  +------+-----+---------+-------------+----------------+---------+---------+ - - +-----+
+//!  |<----- authenticated, with the cluster's name ------>|<- sealed when key id is not 0 ->
 //! ```
 //!
-//! All integers are little endian. Key id 0 means that the body is plain; the nonce is zero then.
+//! All integers are little endian. Key id 0 means that the body is plain; nonce and tag are not there
+//! then (the nonce is zero). The hash is readable, so that another cluster's datagrams are told from
+//! forged ones, and cost nothing.
 //! Every bound is checked before a byte is interpreted, and nothing here panics on any input.
 
 use super::codec::Malformed;
 use super::frame::{FRAME_OVERHEAD_BYTES, Frame};
+use super::seal::NONCE_BYTES;
+use crate::model::KeyId;
 
 const MAGIC: [u8; 2] = *b"Sh";
 /// The version of the datagram's layout.
@@ -49,6 +53,15 @@ pub enum Dropped {
     /// Another cluster's.
     #[error("other_cluster")]
     OtherCluster,
+    /// Not sealed, where keys are in use.
+    #[error("unsealed")]
+    Unsealed,
+    /// Sealed with a known key, it says, but not so, or changed on its way.
+    #[error("forged")]
+    Forged,
+    /// Came before: a copy of the network's, or somebody's who records and repeats.
+    #[error("replayed")]
+    Replayed,
 }
 
 impl Dropped {
@@ -60,6 +73,9 @@ impl Dropped {
             Self::Version => "version",
             Self::UnknownKey => "unknown_key",
             Self::OtherCluster => "other_cluster",
+            Self::Unsealed => "unsealed",
+            Self::Forged => "forged",
+            Self::Replayed => "replayed",
         }
     }
 }
@@ -112,33 +128,52 @@ impl DatagramBuilder {
     }
 }
 
-/// The frames of a datagram that passed all checks of the header.
-#[derive(Debug)]
-pub struct Frames<'a> {
-    rest: &'a [u8],
+/// The header of a datagram that may concern this agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// What it says it is sealed with; `None`: it is plain.
+    pub key: Option<KeyId>,
+    /// Its nonce; twelve zeros when it is plain.
+    pub nonce: [u8; NONCE_BYTES],
 }
 
-/// Checks size, magic, version, key and cluster of `bytes`, in this order.
-pub fn open(bytes: &[u8], cluster: ClusterHash, max: usize) -> Result<Frames<'_>, Dropped> {
+/// Checks size, magic, version and cluster of `bytes`, in this order, and tells the rest of the header
+/// and what follows it.
+pub fn read(bytes: &[u8], cluster: ClusterHash, max: usize) -> Result<(Header, &[u8]), Dropped> {
     if bytes.len() > max {
         return Err(Dropped::Oversize);
     }
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         return Err(Dropped::Malformed);
     };
-    if header[..2] != MAGIC {
+    let [m0, m1, version, k0, k1, k2, k3, rest_of_header @ ..] = header;
+    if [*m0, *m1] != MAGIC {
         return Err(Dropped::Malformed);
     }
-    if header[2] != PROTOCOL_VERSION {
+    if *version != PROTOCOL_VERSION {
         return Err(Dropped::Version);
     }
-    if header[3..7] != [0; 4] {
-        return Err(Dropped::UnknownKey);
-    }
-    if header[19..] != cluster.0.to_le_bytes() {
+    let (nonce, hash) = rest_of_header.split_at(NONCE_BYTES);
+    if *hash != cluster.0.to_le_bytes() {
         return Err(Dropped::OtherCluster);
     }
-    Ok(Frames { rest })
+    let key = u32::from_le_bytes([*k0, *k1, *k2, *k3]);
+    let nonce = nonce.try_into().map_err(|_| Dropped::Malformed)?;
+    Ok((Header { key: (key != 0).then_some(KeyId(key)), nonce }, rest))
+}
+
+/// The frames of a datagram that passed all checks of the header.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    rest: &'a [u8],
+}
+
+/// The frames of a plain datagram.
+pub fn open(bytes: &[u8], cluster: ClusterHash, max: usize) -> Result<Frames<'_>, Dropped> {
+    match read(bytes, cluster, max)? {
+        (Header { key: None, .. }, body) => Ok(Frames::new(body)),
+        (Header { key: Some(_), .. }, _) => Err(Dropped::UnknownKey),
+    }
 }
 
 impl Iterator for Frames<'_> {
@@ -166,7 +201,12 @@ impl Iterator for Frames<'_> {
     }
 }
 
-impl Frames<'_> {
+impl<'a> Frames<'a> {
+    /// Of what follows the header.
+    pub const fn new(body: &'a [u8]) -> Self {
+        Self { rest: body }
+    }
+
     fn fail(&mut self) -> Option<Result<Frame, Malformed>> {
         self.rest = &[];
         Some(Err(Malformed))

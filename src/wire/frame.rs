@@ -5,6 +5,7 @@
 
 use super::codec::{self, Malformed, fixed64};
 use super::coordinate::PackedCoordinate;
+use super::keyring::SharedKeyring;
 use crate::model::{EntryKey, Generation, Incarnation, NodeId, NodeKey, NodeName, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -488,6 +489,17 @@ pub enum Frame {
     /// How old each record of the frame before is, in microseconds since its owner wrote it; see
     /// [`AGE_UNKNOWN`].
     Ages(Vec<u32>),
+    /// The cluster's keyring, as far as the sender knows. Only ever inside a sealed datagram.
+    Keyring(SharedKeyring),
+    /// Digest of the sender's keyring.
+    KeyringDigest(Digest),
+    /// Who receives at your address would know this cookie: repeat it, then ask again.
+    Challenge(Digest),
+    /// The cookie of a challenge, and the address that the sender says is its own: the cookie may have
+    /// been sent there or to where this datagram comes from.
+    Echo(Digest, SocketAddr),
+    /// This datagram is meant for that node; whoever else gets it takes it for a copy gone astray.
+    For(NodeKey),
 }
 
 /// An age that is not known, or is over an hour.
@@ -510,6 +522,11 @@ const ACCUSATIONS: u8 = 14;
 const NACK: u8 = 15;
 const COORDINATE: u8 = 17;
 const AGES: u8 = 18;
+const KEYRING: u8 = 19;
+const KEYRING_DIGEST: u8 = 20;
+const CHALLENGE: u8 = 21;
+const ECHO: u8 = 22;
+const FOR: u8 = 23;
 
 /// Bytes that a frame takes besides its body.
 pub const FRAME_OVERHEAD_BYTES: usize = 3;
@@ -535,6 +552,11 @@ impl Frame {
             Self::Nack(_) => "nack",
             Self::Coordinate(_) => "coordinate",
             Self::Ages(_) => "ages",
+            Self::Keyring(_) => "keyring",
+            Self::KeyringDigest(_) => "keyring_digest",
+            Self::Challenge(_) => "challenge",
+            Self::Echo(..) => "echo",
+            Self::For(_) => "for",
         }
     }
 
@@ -563,6 +585,11 @@ impl Frame {
             Self::Nack(b) => put(NACK, b, out),
             Self::Coordinate(b) => put(COORDINATE, b, out),
             Self::Ages(b) => put(AGES, b, out),
+            Self::Keyring(b) => put(KEYRING, b, out),
+            Self::KeyringDigest(b) => put(KEYRING_DIGEST, b, out),
+            Self::Challenge(b) => put(CHALLENGE, b, out),
+            Self::Echo(cookie, addr) => put(ECHO, &(cookie, addr), out),
+            Self::For(b) => put(FOR, b, out),
         };
         let length = out.len() - start - FRAME_OVERHEAD_BYTES;
         let length = u16::try_from(length).expect("a frame's body is bounded by the datagram");
@@ -602,6 +629,14 @@ impl Frame {
             NACK => Self::Nack(codec::decode(body)?),
             COORDINATE => Self::Coordinate(codec::decode(body)?),
             AGES => Self::Ages(codec::decode(body)?),
+            KEYRING => Self::Keyring(codec::decode(body)?),
+            KEYRING_DIGEST => Self::KeyringDigest(codec::decode(body)?),
+            CHALLENGE => Self::Challenge(codec::decode(body)?),
+            ECHO => {
+                let (cookie, addr) = codec::decode(body)?;
+                Self::Echo(cookie, addr)
+            }
+            FOR => Self::For(codec::decode(body)?),
             _ => return Ok(None),
         }))
     }

@@ -7,7 +7,9 @@ pub mod codec;
 pub mod coordinate;
 pub mod datagram;
 pub mod frame;
+pub mod keyring;
 pub mod record;
+pub mod seal;
 #[cfg(test)]
 mod tests;
 

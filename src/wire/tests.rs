@@ -3,6 +3,8 @@
 use super::coordinate::PackedCoordinate;
 use super::datagram::{HEADER_BYTES, open};
 use super::frame::*;
+use super::keyring::{SharedKey, SharedKeyring, SharedStamp};
+use super::seal::{Broken, NONCE_BYTES, SEAL_BYTES, SealKey};
 use super::*;
 use crate::model::*;
 use bytes::Bytes;
@@ -119,6 +121,27 @@ fn rows() -> impl Strategy<Value = Row> {
     })
 }
 
+fn keys() -> impl Strategy<Value = KeyMaterial> {
+    any::<[u8; KEY_BYTES]>().prop_map(KeyMaterial::from_bytes)
+}
+
+/// What keys and proofs of addresses are said with.
+fn guards() -> impl Strategy<Value = Frame> {
+    let stamp = |n: u64| SharedStamp { counter: n, node: NodeKey(!n) };
+    let entries = prop::collection::vec((any::<u32>(), any::<u64>(), prop::option::of(keys())), 0..9);
+    let keyring = (entries, keys(), any::<u64>()).prop_map(move |(entries, primary, floor)| {
+        let keys = entries.into_iter().map(|(id, n, material)| SharedKey { id, stamp: stamp(n), material });
+        Frame::Keyring(SharedKeyring { keys: keys.collect(), primary, primary_stamp: stamp(floor), floor })
+    });
+    prop_oneof![
+        keyring,
+        any::<u64>().prop_map(|d| Frame::KeyringDigest(Digest(d))),
+        any::<u64>().prop_map(|d| Frame::Challenge(Digest(d))),
+        (any::<u64>(), addrs()).prop_map(|(d, addr)| Frame::Echo(Digest(d), addr)),
+        any::<u64>().prop_map(|k| Frame::For(NodeKey(k))),
+    ]
+}
+
 fn frames() -> impl Strategy<Value = Frame> {
     let name = "[a-z][a-z0-9]{0,10}".prop_map(|n| NodeName::new(n).expect("valid"));
     let swim = (any::<u64>(), any::<u64>(), any::<u16>(), prop::option::of(addrs()), messages()).prop_map(
@@ -217,6 +240,7 @@ fn frames() -> impl Strategy<Value = Frame> {
         prop::collection::vec(accusation, 0..9).prop_map(|list| Frame::Accusations(Charge::group(&list))),
         nack.prop_map(Frame::Nack),
         coordinate.prop_map(Frame::Coordinate),
+        guards(),
     ]
 }
 
@@ -272,6 +296,31 @@ proptest! {
                 let _ = frame;
             }
         }
+    }
+
+    #[test]
+    fn what_was_sealed_opens_to_what_it_was_and_no_bit_of_it_may_change(
+        key in keys(),
+        nonce in any::<[u8; NONCE_BYTES]>(),
+        frame in frames(),
+        at in any::<prop::sample::Index>(),
+        bit in 0..8u8,
+    ) {
+        let mut plain = DatagramBuilder::new(cluster(), 60_000).finish();
+        frame.encode_into(&mut plain);
+        let key = SealKey::new(&key, "test");
+        let mut sealed = plain.clone();
+        key.seal(nonce, &mut sealed);
+        prop_assert_eq!(sealed.len(), plain.len() + SEAL_BYTES);
+        let mut body = vec![1, 2, 3];
+        prop_assert_eq!(key.open(&sealed, &mut body), Ok(()));
+        prop_assert_eq!(&body, &plain[HEADER_BYTES..]);
+        let at = at.index(sealed.len());
+        sealed[at] ^= 1 << bit;
+        prop_assert_eq!(key.open(&sealed, &mut body), Err(Broken));
+        prop_assert!(body.is_empty());
+        sealed[at] ^= 1 << bit;
+        prop_assert_eq!(key.open(&sealed[..at], &mut body), Err(Broken));
     }
 
     #[test]

@@ -17,8 +17,10 @@ pub use dns::DnsConfig;
 pub use raw::Origin;
 
 use super::args::AgentArgs;
+use crate::agent::keys;
+use crate::agent::persist::DataDir;
 use crate::core::{Config, Settings};
-use crate::model::NodeName;
+use crate::model::{KeyMaterial, NodeName};
 pub(super) use definitions::Definitions;
 use raw::RawConfig;
 use std::collections::BTreeMap;
@@ -31,6 +33,9 @@ pub const GOSSIP_PORT: u16 = 7946;
 pub const TAGS_MAX: usize = 64;
 const TAG_KEY_BYTES_MAX: usize = 128;
 const TAG_VALUE_BYTES_MAX: usize = 512;
+/// What is to be done about gossip that would leave the host in plain.
+pub(super) const ROUTABLE_WANT: &str = "a loopback address, or a key (--key-file FILE; `shoal keygen` makes one), or \
+    allow_plaintext (--allow-plaintext): without a key gossip that leaves this host is readable and forgeable by others";
 /// The longest path that a Unix socket address can hold on Linux.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -77,6 +82,14 @@ pub enum ConfigFault {
         /// The file.
         path: PathBuf,
         /// What the parser says, with line and column.
+        error: String,
+    },
+    /// A key file that is none, or is open to everybody.
+    #[error("key file {}: {error}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what was wanted. Holds nothing of what stands in it.
         error: String,
     },
     /// A file or directory that cannot be read.
@@ -168,6 +181,8 @@ pub struct AgentConfig {
     dns: DnsConfig,
     data_dir: Option<PathBuf>,
     profile: Profile,
+    key_file: Option<PathBuf>,
+    keys: Vec<KeyMaterial>,
     allow_plaintext: bool,
     /// Whoever may use the API may register checks that run programs, and whoever may write the files.
     enable_script_checks: bool,
@@ -197,6 +212,7 @@ impl AgentConfig {
         self.tags = new.tags;
         self.log_level = new.log_level;
         self.definitions = new.definitions;
+        self.keys = new.keys;
     }
 
     fn from_raw(raw: &RawConfig, args: &AgentArgs) -> Result<Self, ConfigFault> {
@@ -213,12 +229,13 @@ impl AgentConfig {
             .parsed("bind", address::GOSSIP_WANT, address::gossip)?
             .unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), GOSSIP_PORT));
         let allow_plaintext = raw.flag("allow_plaintext")?;
-        if !bind.ip().is_loopback() && !allow_plaintext {
-            return Err(raw.fault(
-                "bind",
-                "a loopback address, or allow_plaintext (--allow-plaintext): encryption keys are not implemented \
-                 in this version, so gossip that leaves this host would be readable and forgeable by others",
-            ));
+        let key_file = raw.parsed("key_file", "a path", |s| (!s.is_empty()).then(|| PathBuf::from(s)))?;
+        let keys = key_file.as_deref().map(keys::read).transpose()?.unwrap_or_default();
+        let data_dir = data_dir(raw)?;
+        // A keyring that an earlier run kept has keys as well.
+        let kept = data_dir.as_ref().is_some_and(|dir| DataDir::has_keyring(dir));
+        if !bind.ip().is_loopback() && keys.is_empty() && !kept && !allow_plaintext {
+            return Err(raw.fault("bind", ROUTABLE_WANT));
         }
         let enable_script_checks = raw.flag("enable_script_checks")?;
         let enable_local_script_checks = raw.flag("enable_local_script_checks")?;
@@ -234,8 +251,10 @@ impl AgentConfig {
             socket_group: raw.parsed("socket_group", "the name of a group on this host", group)?,
             http: http(raw)?,
             dns: DnsConfig::from_raw(raw)?,
-            data_dir: data_dir(raw)?,
+            data_dir,
             profile,
+            key_file,
+            keys,
             allow_plaintext,
             enable_script_checks,
             enable_local_script_checks,
@@ -292,6 +311,14 @@ impl AgentConfig {
     /// Where state is kept; `None` keeps it in memory.
     pub fn data_dir(&self) -> Option<&Path> {
         self.data_dir.as_deref()
+    }
+    /// The keys of the key file, the primary one first.
+    pub fn keys(&self) -> &[KeyMaterial] {
+        &self.keys
+    }
+    /// Whether gossip may leave this host without encryption.
+    pub const fn allow_plaintext(&self) -> bool {
+        self.allow_plaintext
     }
     /// Node tags.
     pub const fn tags(&self) -> &BTreeMap<String, String> {

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "data_dir",
     "no_persist",
     "profile",
+    "key_file",
     "allow_plaintext",
     "enable_script_checks",
     "enable_local_script_checks",
@@ -247,6 +248,7 @@ impl RawConfig {
             ("dns_domain", args.dns_domain.clone()),
             ("data_dir", path_text(&args.data_dir)),
             ("profile", args.profile.clone()),
+            ("key_file", path_text(&args.key_file)),
             ("log_level", args.log_level.clone()),
             ("log_format", args.log_format.clone()),
         ];

@@ -30,6 +30,9 @@ impl AgentConfig {
             None => put("no_persist", true.into()),
         }
         put("profile", self.profile.as_str().into());
+        if let Some(file) = &self.key_file {
+            put("key_file", file.to_string_lossy().into_owned().into());
+        }
         put("allow_plaintext", self.allow_plaintext.into());
         put("enable_script_checks", self.enable_script_checks.into());
         put("enable_local_script_checks", self.enable_local_script_checks.into());

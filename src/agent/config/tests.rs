@@ -21,7 +21,7 @@ fn every_bad_value_names_file_line_key_value_and_what_was_wanted() {
         ("\n\nbind = 7", "shoal.toml:3: bind = 7: want ADDR[:PORT]"),
         (
             "bind = \"10.0.0.5\"",
-            "shoal.toml:1: bind = \"10.0.0.5\": want a loopback address, or allow_plaintext",
+            "shoal.toml:1: bind = \"10.0.0.5\": want a loopback address, or a key (--key-file FILE",
         ),
         (
             "bind = \"0.0.0.0\"\nallow_plaintext = true",

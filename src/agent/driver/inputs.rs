@@ -3,6 +3,7 @@
 
 use super::{Driver, Ended, PER_TURN_MAX, answer_later};
 use crate::agent::checks::{Finding, Outcome};
+use crate::agent::keys;
 use crate::core::Event;
 use crate::model::{EntryKey, Instant};
 use std::time::Duration;
@@ -115,6 +116,15 @@ impl Driver {
                     "peers remember a later run of this node; going on after it"
                 );
                 self.registrations.changed_for_good(now);
+            }
+            Event::KeyringChanged => self.registrations.changed_for_good(now),
+            Event::KeyMissing(strange) => {
+                self.status_stale = true;
+                self.status_at = now;
+                if let Some(ring) = self.agent.keyring() {
+                    let advice = keys::advice(&strange, ring.primary().id());
+                    tracing::warn!(key = %strange.id, from = %strange.from, advice, "a datagram's key is missing here");
+                }
             }
             Event::Joined { via, members } => {
                 tracing::info!(%via, members, "joined the cluster");

@@ -6,7 +6,7 @@ use crate::agent::join::Resolve;
 use crate::agent::registrations::Written;
 use crate::agent::reload;
 use crate::api::request::{Reply, Request, RequestError};
-use crate::model::{Instant, LocalCommand};
+use crate::model::{Instant, KeyringCommand, LocalCommand};
 use tokio::sync::oneshot;
 
 impl Driver {
@@ -39,6 +39,7 @@ impl Driver {
                 let result = result.map_err(|e| RequestError::ForceLeave(e.to_string()));
                 self.answers.push(answer_later(reply, result));
             }
+            Request::Keyring(command, reply) => self.change_keyring(&command, reply, now),
             Request::Reload(reply) => {
                 let config = self.config.clone();
                 self.spawn(async move {
@@ -64,9 +65,10 @@ impl Driver {
                 return;
             }
             Request::Join(_, reply) => answer_later(reply, Err(gone)),
-            Request::Local(_, reply) | Request::Reload(reply) | Request::ForceLeave { reply, .. } => {
-                answer_later(reply, Err(gone))
-            }
+            Request::Local(_, reply)
+            | Request::Reload(reply)
+            | Request::Keyring(_, reply)
+            | Request::ForceLeave { reply, .. } => answer_later(reply, Err(gone)),
         };
         self.answers.push(answer);
     }
@@ -100,8 +102,27 @@ impl Driver {
         self.answers.push(answer_later(reply, result.map_err(RequestError::Local)));
     }
 
+    fn change_keyring(&mut self, command: &KeyringCommand, reply: Reply<()>, now: Instant) {
+        let result = self.agent.change_keyring(command, now);
+        self.drain(now);
+        let reply = match &result {
+            Ok(()) => {
+                tracing::info!(?command, "the cluster's keyring was changed here");
+                self.registrations.promise(reply, now)
+            }
+            Err(_) => Some(reply),
+        };
+        if let Some(reply) = reply {
+            self.answers.push(answer_later(reply, result.map_err(RequestError::Keyring)));
+        }
+    }
+
     pub(super) fn written(&mut self, result: Result<(), String>, now: Instant) {
         self.stats.state_writes += 1;
+        for reply in self.registrations.promised() {
+            let result = result.clone().map_err(RequestError::NotKept);
+            self.answers.push(answer_later(reply, result));
+        }
         match self.registrations.settle(result, now) {
             Written::Durable(changes) => {
                 for (command, reply) in changes {

@@ -1,6 +1,6 @@
 //! What an agent keeps across restarts.
 //!
-//! Owns the data directory: its lock, the state file and the files set aside. A state file is
+//! Owns the data directory: its lock, the state file, the keyring's and the files set aside. Either is
 //! replaced as a whole (written beside, synced, renamed), so that a crash at any byte leaves the
 //! old or the new one. What cannot be read is set aside under another name and never deleted.
 
@@ -14,13 +14,17 @@ pub(super) use saved::{Author, Saved};
 pub(super) use writer::{StateWriter, WriteRequest};
 
 use super::clock;
+use crate::core::Keyring;
+use crate::wire::keyring::SharedKeyring;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const STATE: &str = "state";
-const STATE_NEW: &str = "state.new";
+const KEYRING: &str = "keyring";
 const LOCK: &str = "lock";
 
 /// Why a data directory cannot be used.
@@ -92,9 +96,29 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// Whether there is a keyring in the directory, which need not be open.
+    pub(super) fn has_keyring(path: &Path) -> bool {
+        path.join(KEYRING).exists()
+    }
+
     /// What was saved last; `None` when nothing was, or when it was damaged (it is then set aside).
     pub(super) fn load(&self) -> Result<Option<Saved>, DataDirError> {
-        let path = self.path.join(STATE);
+        self.read(
+            STATE,
+            "the state file is damaged; it was set aside and this agent starts without registrations",
+        )
+    }
+
+    /// The keyring that was saved last; `None` as in [`Self::load`].
+    pub(super) fn load_keyring(&self) -> Result<Option<Keyring>, DataDirError> {
+        let lost = "the file of the keyring is damaged; it was set aside and this agent starts with the keys of its \
+                    key file";
+        let shared: Option<SharedKeyring> = self.read(KEYRING, lost)?;
+        Ok(shared.and_then(|shared| Keyring::from_shared(&shared)))
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str, lost: &str) -> Result<Option<T>, DataDirError> {
+        let path = self.path.join(name);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -111,35 +135,45 @@ impl DataDir {
         match decoded {
             Ok(saved) => Ok(Some(saved)),
             Err(damage) => {
-                let aside = self.set_aside(&path)?;
+                let aside = self.set_aside(name)?;
                 tracing::error!(
                     file = %path.display(),
                     set_aside = %aside.display(),
                     reason = %damage,
-                    "the state file is damaged; it was set aside and this agent starts without registrations"
+                    "{lost}"
                 );
                 Ok(None)
             }
         }
     }
 
-    fn set_aside(&self, path: &Path) -> Result<PathBuf, DataDirError> {
+    fn set_aside(&self, name: &str) -> Result<PathBuf, DataDirError> {
+        let path = self.path.join(name);
         let seconds = clock::unix_millis() / 1_000;
-        let mut aside = self.path.join(format!("{STATE}.damaged-{seconds}"));
+        let mut aside = self.path.join(format!("{name}.damaged-{seconds}"));
         let mut again = 1;
         while aside.exists() {
-            aside = self.path.join(format!("{STATE}.damaged-{seconds}-{again}"));
+            aside = self.path.join(format!("{name}.damaged-{seconds}-{again}"));
             again += 1;
         }
-        std::fs::rename(path, &aside).map_err(io_error("set aside", path))?;
+        std::fs::rename(&path, &aside).map_err(io_error("set aside", &path))?;
         Ok(aside)
     }
 
     /// Replaces what is saved. Durable when it returns; after an error the old or the new state is
     /// there, whole.
     pub(super) fn save(&self, saved: &Saved) -> Result<(), DataDirError> {
-        let new = self.path.join(STATE_NEW);
-        let bytes = format::encode(saved).map_err(|e| io_error("encode", &new)(io::Error::other(e)))?;
+        self.replace(STATE, saved)
+    }
+
+    /// The same for the keyring.
+    pub(super) fn save_keyring(&self, ring: &Keyring) -> Result<(), DataDirError> {
+        self.replace(KEYRING, &ring.to_shared())
+    }
+
+    fn replace(&self, name: &str, value: &impl Serialize) -> Result<(), DataDirError> {
+        let new = self.path.join(format!("{name}.new"));
+        let bytes = format::encode(value).map_err(|e| io_error("encode", &new)(io::Error::other(e)))?;
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -152,7 +186,7 @@ impl DataDir {
             let _ = file.set_len(0);
             return Err(io_error("write", &new)(error));
         }
-        let path = self.path.join(STATE);
+        let path = self.path.join(name);
         std::fs::rename(&new, &path).map_err(io_error("replace", &path))?;
         // Without this the rename itself may be lost with the power.
         File::open(&self.path).and_then(|dir| dir.sync_all()).map_err(io_error("sync", &self.path))

@@ -166,7 +166,7 @@ fn a_crash_while_the_new_file_is_written_leaves_the_old_state() {
     data.save(&saved_with(3)).expect("saves");
     let new = format::encode(&saved_with(4)).expect("encodes");
     for at in 0..=new.len() {
-        std::fs::write(dir.path().join(STATE_NEW), &new[..at]).expect("writes");
+        std::fs::write(dir.path().join("state.new"), &new[..at]).expect("writes");
         assert_eq!(data.load().expect("loads"), Some(saved_with(3)), "cut at {at}");
     }
     data.save(&saved_with(5)).expect("saves over the remains");
@@ -186,9 +186,9 @@ fn a_power_cut_at_any_moment_of_a_save_leaves_the_old_or_the_new_state() {
         let dir = dir();
         let data = DataDir::open(dir.path()).expect("opens");
         data.save(&old).expect("saves");
-        std::fs::write(dir.path().join(STATE_NEW), left).expect("writes");
+        std::fs::write(dir.path().join("state.new"), left).expect("writes");
         if renamed {
-            std::fs::rename(dir.path().join(STATE_NEW), dir.path().join(STATE)).expect("renames");
+            std::fs::rename(dir.path().join("state.new"), dir.path().join(STATE)).expect("renames");
         }
         let found = data.load().expect("loads").expect("nothing is lost");
         tried += 1;
@@ -221,7 +221,7 @@ fn a_failed_write_is_an_error_and_the_old_state_stays() {
     let dir = dir();
     let data = DataDir::open(dir.path()).expect("opens");
     data.save(&saved_with(3)).expect("saves");
-    std::fs::create_dir(dir.path().join(STATE_NEW)).expect("something in the way");
+    std::fs::create_dir(dir.path().join("state.new")).expect("something in the way");
     let error = data.save(&saved_with(4)).expect_err("cannot write").to_string();
     assert!(error.contains("state.new"), "{error}");
     assert_eq!(data.load().expect("loads"), Some(saved_with(3)));

@@ -5,6 +5,7 @@
 
 use super::{Author, DataDir, Saved};
 use crate::agent::clock::Moment;
+use crate::core::Keyring;
 use crate::model::LocalState;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -18,6 +19,7 @@ pub(in crate::agent) struct WriteRequest {
     pub(in crate::agent) local: LocalState,
     pub(in crate::agent) address_book: Vec<SocketAddr>,
     pub(in crate::agent) moment: Moment,
+    pub(in crate::agent) keyring: Option<Keyring>,
 }
 
 impl WriteRequest {
@@ -38,11 +40,17 @@ pub(in crate::agent) struct StateWriter {
 impl StateWriter {
     /// Starts the thread.
     pub(in crate::agent) fn start(dir: DataDir) -> std::io::Result<Self> {
+        let mut kept: Option<Keyring> = None;
         let (requests, inbox) = std::sync::mpsc::sync_channel::<WriteRequest>(1);
         let (outbox, results) = mpsc::channel(1);
         let thread = std::thread::Builder::new().name("shoal-state".to_owned()).spawn(move || {
             while let Ok(request) = inbox.recv() {
-                let result = dir.save(&request.saved()).map_err(|e| e.to_string());
+                let ring = request.keyring.clone().filter(|ring| kept.as_ref() != Some(ring));
+                let saved = ring.as_ref().map_or(Ok(()), |ring| dir.save_keyring(ring));
+                if saved.is_ok() && ring.is_some() {
+                    kept = ring;
+                }
+                let result = saved.and_then(|()| dir.save(&request.saved())).map_err(|e| e.to_string());
                 if outbox.blocking_send(result).is_err() {
                     return;
                 }

@@ -4,9 +4,9 @@ use crate::api::request::{Request, RequestError};
 use crate::api::{Context, Limits, MoreMetrics, StaticInfo, router};
 use crate::core::local::apply;
 use crate::model::{
-    CheckRecord, Coordinate, Extensions, Generation, InstanceId, Instant, LocalCheck, LocalError, LocalState,
-    Member, MemberStatus, NodeId, NodeKey, NodeName, NodeRecord, ServiceName, ServiceRecord, Version,
-    Weights,
+    CheckRecord, Coordinate, Extensions, Generation, InstanceId, Instant, KeyringError, LocalCheck,
+    LocalError, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName, NodeRecord, ServiceName,
+    ServiceRecord, Version, Weights,
 };
 use crate::view::{AgentStatus, ViewBuilder};
 use axum::body::Body;
@@ -140,6 +140,9 @@ async fn serve(mut requests: mpsc::Receiver<Request>, builder: Arc<Mutex<ViewBui
             Request::Leave(reply) => drop(reply.send(Ok(()))),
             Request::ForceLeave { reply, .. } => {
                 let _ = reply.send(Err(RequestError::ForceLeave("it is alive".to_owned())));
+            }
+            Request::Keyring(_, reply) => {
+                drop(reply.send(Err(RequestError::Keyring(KeyringError::Plaintext))));
             }
             Request::Reload(reply) => {
                 drop(reply.send(Err(RequestError::Reload("a.toml: bad key".to_owned()))))

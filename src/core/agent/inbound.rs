@@ -5,7 +5,8 @@ use crate::core::catalog::{Outcome, Refused};
 use crate::core::event::Event;
 use crate::core::gossip::spread::Age;
 use crate::model::{EntryKey, Generation, Instant, NodeKey};
-use crate::wire::datagram::{self, HEADER_BYTES};
+use crate::wire::Dropped;
+use crate::wire::datagram::{self, Frames, HEADER_BYTES};
 use crate::wire::frame::{
     CoordinateMessage, FRAME_OVERHEAD_BYTES, Frame, Head, JoinReply, JoinRequest, Liveness, MemberUpdate,
     Record, SwimFrame,
@@ -19,6 +20,8 @@ struct Sorted {
     swim: Option<SwimFrame>,
     updates: Vec<MemberUpdate>,
     location: Option<CoordinateMessage>,
+    /// Whom the datagram is for, where it says so.
+    meant_for: Option<NodeKey>,
     /// Of the records.
     ages: Vec<u32>,
     others: Vec<Frame>,
@@ -36,9 +39,10 @@ impl Agent {
         if self.phase == Phase::Stopped {
             return;
         }
-        let frames = match datagram::open(bytes, self.cluster, self.config.max_datagram_bytes) {
+        let mut opened = Vec::new();
+        let frames = match self.open(from, bytes, &mut opened, now) {
             Ok(frames) => frames,
-            Err(why) => return self.drop_counted(why.as_str()),
+            Err(why) => return self.drop_unopened(why, now),
         };
         let mut sorted = Sorted::default();
         for frame in frames.take(FRAMES_MAX) {
@@ -47,6 +51,8 @@ impl Agent {
                 Ok(Frame::Members(updates)) => sorted.updates.extend(updates),
                 Ok(Frame::Coordinate(message)) => sorted.location = Some(message),
                 Ok(Frame::Ages(ages)) => sorted.ages = ages,
+                Ok(Frame::For(key)) => sorted.meant_for = Some(key),
+                Ok(Frame::Echo(cookie, own)) => self.handle_echo(from, cookie, own, now),
                 Ok(other) => sorted.others.push(other),
                 Err(_) => {
                     self.drop_counted("malformed");
@@ -54,8 +60,16 @@ impl Agent {
                 }
             }
         }
+        if sorted.meant_for.is_some_and(|key| key != self.own) {
+            return self.drop_counted("misaddressed");
+        }
         self.stats.last_heard = Some(now);
         self.swim.note_heard(now);
+        if let Some(swim) = sorted.swim.take_if(|swim| !self.knows_sender(from, swim, now)) {
+            // What it says of others is for members to say; that it speaks to us is no news.
+            tracing::debug!(%from, key = swim.from.0, "a sender that is not known there has to show that it is");
+            sorted.updates.clear();
+        }
         let sender = sorted.swim.as_ref().map(|s| s.from);
         if self.phase == Phase::Running {
             sorted.updates.retain(|u| !self.is_about_the_forgotten(u));
@@ -72,11 +86,45 @@ impl Agent {
         for frame in sorted.others {
             match frame {
                 Frame::Records(records) => self.handle_records(from, sender, records, &sorted.ages, now),
+                Frame::Ask(id, ask) => {
+                    if self.may_ask(from, sorted.meant_for, now) {
+                        self.answer(from, id, &ask, now);
+                    }
+                }
                 other => self.handle_frame(from, sender, other, now),
             }
         }
         self.settle(sender, now);
         self.run_pulls(now);
+    }
+
+    /// The frames of a datagram, taken out of their seal into `opened` if there is one.
+    fn open<'a>(
+        &mut self,
+        from: SocketAddr,
+        bytes: &'a [u8],
+        opened: &'a mut Vec<u8>,
+        now: Instant,
+    ) -> Result<Frames<'a>, Dropped> {
+        let (header, body) = datagram::read(bytes, self.cluster, self.config.max_datagram_bytes)?;
+        let is_member = self.swim.peers().is_live_at(from);
+        match (&mut self.sealing, header.key) {
+            (Some(sealing), _) => {
+                sealing.open((from, is_member), header, bytes, opened, now)?;
+                Ok(Frames::new(opened))
+            }
+            (None, None) => Ok(Frames::new(body)),
+            (None, Some(_)) => Err(Dropped::UnknownKey),
+        }
+    }
+
+    fn drop_unopened(&mut self, why: Dropped, now: Instant) {
+        self.drop_counted(why.as_str());
+        if why == Dropped::UnknownKey
+            && let Some(strange) = self.sealing.as_mut().and_then(|s| s.strange_to_tell(now))
+        {
+            self.events.push_back(Event::KeyMissing(strange));
+        }
     }
 
     /// News of the end of a life that was reaped here already would only be reaped again.
@@ -90,7 +138,6 @@ impl Agent {
         // A leaver answers questions and collects confirmations; it takes in nothing any more.
         let leaving = self.phase != Phase::Running;
         match frame {
-            Frame::Ask(id, ask) => self.answer(from, id, &ask, now),
             Frame::LeaveAck(by, generation) => {
                 if generation == self.identity.generation
                     && let Some(leave) = &mut self.leave
@@ -116,6 +163,9 @@ impl Agent {
                 }
             }
             Frame::NameClaim(claim) => self.handle_name_claim(&claim, now),
+            Frame::Challenge(cookie) => self.handle_challenge(from, cookie, now),
+            Frame::Keyring(shared) => self.handle_keyring(from, &shared, now),
+            Frame::KeyringDigest(theirs) => self.handle_keyring_digest(from, theirs, now),
             Frame::Answer(id, answer) => self.handle_answer(from, id, answer, now),
             Frame::Leave(record) => self.handle_leave(from, record, now),
             Frame::Accusations(charges) => {
@@ -129,6 +179,9 @@ impl Agent {
             | Frame::Members(_)
             | Frame::Records(_)
             | Frame::Ages(_)
+            | Frame::Ask(..)
+            | Frame::Echo(..)
+            | Frame::For(_)
             | Frame::Coordinate(_) => {}
         }
     }
@@ -282,6 +335,9 @@ impl Agent {
             let reply = JoinReply::NameHeld { holder: self.identity.addr, epoch: self.swim.epoch() };
             return self.send_frames(from, &[Frame::JoinReply(reply)]);
         }
+        if !self.may_join(from, request.addr, now) {
+            return;
+        }
         let reply = self.judge_join(key, request, now);
         self.send_frames(from, &[Frame::JoinReply(reply)]);
         if matches!(reply, JoinReply::Welcome { .. }) {
@@ -321,6 +377,9 @@ impl Agent {
     }
 
     fn handle_join_reply(&mut self, from: SocketAddr, reply: JoinReply, now: Instant) {
+        if !self.join.has_asked(from) {
+            return self.drop_counted("join_reply_unasked");
+        }
         match reply {
             JoinReply::Welcome { .. } => {
                 if self.repair.begin(from, !self.join.is_joined()) {
@@ -339,6 +398,6 @@ impl Agent {
 
     /// Room for the body of one frame that has a datagram to itself.
     pub(super) fn frame_room(&self) -> usize {
-        self.config.max_datagram_bytes - HEADER_BYTES - FRAME_OVERHEAD_BYTES
+        self.config.plain_bytes_max() - HEADER_BYTES - FRAME_OVERHEAD_BYTES
     }
 }

@@ -8,8 +8,12 @@ mod inbound;
 mod location;
 mod naming;
 mod own;
+mod proving;
 mod pulls;
+mod sealing;
+mod sending;
 mod settled;
+mod stats;
 
 use super::aliases::Aliases;
 use super::catalog::Catalog;
@@ -23,17 +27,20 @@ use super::gossip::answer::Known;
 use super::gossip::repair::Repair;
 use super::gossip::spread::{Need, Spread};
 use super::join::{ADDRESSES_MAX, Join, Step};
+use super::keyring::Keyring;
 use super::leave::Leave;
 use super::local;
+use super::proof::Proofs;
+use super::sealing::{Sealing, StrangeKey};
 use super::stats::Stats;
 use super::swim::{Output, Swim};
 use crate::model::{
     Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
     PackedEntry, Version,
 };
-use crate::wire::frame::{Epoch, Liveness, SwimFrame, SwimMessage};
-use crate::wire::{ClusterHash, DatagramBuilder, Frame};
-use rand::rngs::SmallRng;
+use crate::wire::frame::{Epoch, Liveness};
+use crate::wire::{ClusterHash, Frame};
+use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -116,6 +123,9 @@ pub struct Agent {
     aliases: Aliases,
     coordinates: Coordinates,
     leave: Option<Leave>,
+    proofs: Proofs,
+    sealing: Option<Sealing>,
+    telling: sealing::Telling,
     rng: SmallRng,
     /// No other member is live, as far as known.
     alone: bool,
@@ -141,7 +151,41 @@ impl Agent {
         seed: u64,
         now: Instant,
     ) -> Self {
+        Self::build(identity, config, local, address_book, None, seed, now)
+    }
+
+    /// The same, with everything it sends sealed by the keyring's primary key, and deaf to what is not
+    /// sealed by one of its keys. `seal.1` is the seed of nonces and cookies: 32 bytes that nobody can
+    /// guess.
+    pub fn sealed(
+        identity: Identity,
+        config: Config,
+        local: LocalState,
+        address_book: Vec<SocketAddr>,
+        seal: (Keyring, [u8; 32]),
+        seed: u64,
+        now: Instant,
+    ) -> Self {
+        Self::build(identity, config.sealed(), local, address_book, Some(seal), seed, now)
+    }
+
+    fn build(
+        identity: Identity,
+        config: Config,
+        local: LocalState,
+        address_book: Vec<SocketAddr>,
+        seal: Option<(Keyring, [u8; 32])>,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
+        // From a copy as well; without keys nothing depends on a secret that is hard to guess.
+        let mut secret: [u8; 32] = rng.clone().random();
+        let sealing = seal.map(|(ring, nonces)| {
+            let mut strong = StdRng::from_seed(nonces);
+            secret = strong.random();
+            Sealing::new(ring, &identity.cluster, strong.random())
+        });
         let own = identity.name.key();
         let cluster = ClusterHash::of(&identity.cluster);
         let epoch = Epoch::first_of(identity.generation);
@@ -163,6 +207,9 @@ impl Agent {
             schedule: Schedule::new(rng.clone()),
             aliases: Aliases::new(own),
             leave: None,
+            proofs: Proofs::new(&secret),
+            sealing,
+            telling: sealing::Telling::default(),
             alone: true,
             claimed_at: None,
             answer_tokens: config.gossip_bytes_per_s_max as f64,
@@ -319,49 +366,9 @@ impl Agent {
         self.config.effective(self.swim.peers().live().len() + 1, self.swim.counters().health_score)
     }
 
-    /// Counters and present values.
-    pub fn stats(&self) -> Stats {
-        let swim = self.swim.counters();
-        let mut dropped = self.stats.dropped.clone();
-        dropped.insert("member_refused", swim.members_refused);
-        dropped.insert("record_refused", self.catalog.refused);
-        for (why, count) in [
-            ("accusation_refused", swim.accusations_refused),
-            ("nack_refused", swim.nacks_refused),
-            ("nack_shed", swim.nacks_shed),
-            ("check_shed", swim.checks_shed),
-            ("coordinate_refused", self.coordinates.refused()),
-        ] {
-            if count > 0 {
-                dropped.insert(why, count);
-            }
-        }
-        Stats {
-            dropped,
-            probes_sent: swim.probes_sent,
-            probes_failed: swim.probes_failed,
-            suspicions_raised: swim.suspicions_raised,
-            suspicions_refuted: swim.suspicions_refuted,
-            rejoins: swim.renewals,
-            watchdog: swim.watchdog,
-            local_health: swim.health_score,
-            nacks_missed: swim.nacks_missed,
-            checks: swim.checks,
-            members_held: self.damping.held(),
-            checks_held: self.check_damping.held(),
-            probes_scheduled: self.schedule.len(),
-            probe_runs: self.schedule.begun,
-            coordinate_updates: self.coordinates.updates(),
-            coordinate_resets: self.coordinates.resets(),
-            coordinates_known: self.coordinates.known(),
-            rumours_queued: self.spread.queued(),
-            rumours_sent: self.spread.sent(),
-            rumours_shed: self.spread.shed(),
-            rumours_waiting: self.spread.waiting(),
-            sync_rounds: self.repair.rounds,
-            last_difference: self.repair.last_difference,
-            ..self.stats.clone()
-        }
+    /// The last key that was met and is missing here.
+    pub fn missing_key(&self) -> Option<StrangeKey> {
+        self.sealing.as_ref().and_then(|s| s.last_strange)
     }
 
     // ---- commands
@@ -427,6 +434,7 @@ impl Agent {
             self.run_join(now);
             self.run_local(now);
             self.release_held(now);
+            self.run_telling(now);
         }
         self.run_leave(now);
         self.settle(None, now);
@@ -461,7 +469,9 @@ impl Agent {
 
     /// The next datagram to send.
     pub fn poll_datagram(&mut self) -> Option<Outgoing> {
-        let out = self.outgoing.pop_front()?;
+        let mut out = self.outgoing.pop_front()?;
+        self.proofs.note_contact(out.to);
+        self.seal(out.to, &mut out.bytes);
         self.stats.datagrams_sent += 1;
         self.stats.bytes_sent += out.bytes.len() as u64;
         Some(out)
@@ -487,7 +497,9 @@ impl Agent {
             let check = [expiry, due, held_check].into_iter().flatten().min();
             let repair = self.repair.next_deadline();
             let held = self.damping.next().map(|at| (at, "held member"));
-            let parts = [next, held, self.swim.next_deadline(), self.join.next_deadline(), repair, check];
+            let telling = self.telling.due().map(|at| (at, "keyring"));
+            let (swim, join) = (self.swim.next_deadline(), self.join.next_deadline());
+            let parts = [next, held, swim, join, repair, check, telling];
             next = parts.into_iter().flatten().min();
         }
         next
@@ -599,48 +611,6 @@ impl Agent {
         }
     }
 
-    // ---- sending
-
-    fn send_frames(&mut self, to: SocketAddr, frames: &[Frame]) {
-        let mut datagram = DatagramBuilder::new(self.cluster, self.config.max_datagram_bytes);
-        for frame in frames {
-            let fits = datagram.push(frame);
-            debug_assert!(fits, "a {} frame is made to fit", frame.kind());
-        }
-        if !datagram.is_empty() {
-            self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
-        }
-    }
-
-    /// A probe or an answer, with the root digest, what the receiver must know of itself, and as
-    /// many rumours as fit.
-    fn send_swim(&mut self, to: SocketAddr, frame: SwimFrame, now: Instant) {
-        let mut datagram = DatagramBuilder::new(self.cluster, self.config.max_datagram_bytes);
-        let receiver = frame.to;
-        let probes = matches!(frame.message, SwimMessage::Ping(_) | SwimMessage::Ack(_));
-        let location = self.location_beside(&frame, now);
-        datagram.push(&Frame::Swim(frame));
-        if let Some(update) = self.swim.peers().as_update(receiver)
-            && update.state == Liveness::Suspect
-            && self.config.tells_suspects()
-        {
-            datagram.push(&Frame::Members(vec![update]));
-        }
-        if probes {
-            datagram.push(&Frame::Root(self.tree.root()));
-        }
-        if let Some(location) = location {
-            datagram.push(&Frame::Coordinate(location));
-        }
-        let need = self.need();
-        self.spread.fill(&mut datagram, receiver, need, now);
-        self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
-    }
-
-    fn drop_counted(&mut self, why: &'static str) {
-        *self.stats.dropped.entry(why).or_default() += 1;
-    }
-
     // ---- periodic parts
 
     fn run_join(&mut self, now: Instant) {
@@ -654,6 +624,7 @@ impl Agent {
         for step in self.join.steps(&self.config, lost, &reached, alone, now) {
             match step {
                 Step::Request { to, attempts } => {
+                    self.vary_key(to, attempts);
                     self.send_join_request(to);
                     if attempts > 1 && !self.join.is_joined() {
                         self.events.push_back(Event::JoinRetried { addr: to, attempts });

@@ -13,19 +13,31 @@ use std::time::Duration;
 
 /// Claims are sent at most this often.
 const CLAIM_INTERVAL: Duration = Duration::from_millis(300);
+/// So long after a claim it is repeated to who wants a proof first.
+pub(super) const CLAIM_FRESH: Duration = Duration::from_secs(2);
 
 impl Agent {
     pub(super) fn send_join_request(&mut self, to: SocketAddr) {
+        self.join.note_asked(to);
+        let frames = self.join_frames();
+        self.send_frames(to, &frames);
+    }
+
+    /// The wish, and which keyring this node has: it may need the present one first of all.
+    pub(super) fn join_frames(&self) -> Vec<Frame> {
+        [Frame::Join(self.join_request())].into_iter().chain(self.keyring_digest()).collect()
+    }
+
+    fn join_request(&self) -> JoinRequest {
         let own = self.swim.own_update();
-        let request = JoinRequest {
+        JoinRequest {
             name: self.identity.name.clone(),
             id: self.identity.id,
             epoch: own.epoch,
             incarnation: own.incarnation,
             addr: own.addr,
             name_checked: self.join.name_checked,
-        };
-        self.send_frames(to, &[Frame::Join(request)]);
+        }
     }
 
     /// Others remember a life of this node that is not before its present one: take a later one.
@@ -67,7 +79,7 @@ impl Agent {
         self.send_frames(to, &[Frame::NameClaim(claim)]);
     }
 
-    fn own_claim(&self) -> NameClaim {
+    pub(super) fn own_claim(&self) -> NameClaim {
         NameClaim {
             name: self.identity.name.clone(),
             epoch: self.swim.epoch(),
@@ -84,6 +96,10 @@ impl Agent {
         let ours = self.own_claim();
         let rank = |c: &NameClaim| (!c.joined, c.started, c.addr);
         if rank(theirs) < rank(&ours) {
+            // A claim that somebody recorded ends no life: whoever makes it has to be there now.
+            if !self.proofs.is_proven(theirs.addr, now) {
+                return self.challenge(theirs.addr, now);
+            }
             tracing::error!(name = %self.identity.name, holder = %theirs.addr, "another live node has this name");
             self.phase = Phase::Stopped;
             self.events.push_back(Event::NameTaken { name: self.identity.name.clone(), holder: theirs.addr });

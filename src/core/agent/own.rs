@@ -226,7 +226,7 @@ impl Agent {
     }
 
     fn own_node(&self, left: bool) -> NodeRecord {
-        NodeRecord {
+        let mut node = NodeRecord {
             name: self.identity.name.clone(),
             id: self.identity.id,
             addr: self.identity.addr,
@@ -234,7 +234,9 @@ impl Agent {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             left,
             extensions: Extensions::new(),
-        }
+        };
+        node.set_keys(&self.key_ids());
+        node
     }
 
     fn own_body(&self, key: &EntryKey) -> Option<Bytes> {

@@ -37,7 +37,10 @@ impl Agent {
             questions.extend(exchange.questions(now).into_iter().map(|(id, ask)| (peer, id, ask)));
         }
         for (peer, id, ask) in questions {
-            self.send_frames(peer, &[Frame::Ask(id, ask)]);
+            let mut frames: Vec<Frame> =
+                self.swim.peers().live_at(peer).map(Frame::For).into_iter().collect();
+            frames.push(Frame::Ask(id, ask));
+            self.send_frames(peer, &frames);
         }
         let ended = self.repair.ended(&self.config, now);
         for failed in ended.iter().filter(|x| x.has_failed()) {

@@ -121,6 +121,8 @@ pub(crate) struct Exchange {
     /// Smoothed time from question to answer.
     round_trip: Option<Duration>,
     heard_at: Option<Instant>,
+    /// When the peer last wanted to be shown that this node receives.
+    refused_at: Option<Instant>,
     failed: bool,
 }
 
@@ -140,6 +142,7 @@ impl Exchange {
             next_id: first_id,
             round_trip: None,
             heard_at: None,
+            refused_at: None,
             failed: false,
         }
     }
@@ -270,6 +273,18 @@ impl Exchange {
     /// How long an answer may take: a few round trips, since the peer answers at once.
     fn wait(&self) -> Duration {
         self.round_trip.map_or(FIRST_TIMEOUT, |rtt| (rtt * 4).clamp(TIMEOUT_MIN, TIMEOUT_MAX))
+    }
+
+    /// What is under way was refused until this node had shown that it receives: it is asked again.
+    /// Of several questions each is refused, and one proof is good for all.
+    pub(crate) fn ask_again(&mut self, now: Instant) {
+        if self.refused_at.is_some_and(|at| now.since(at) < FIRST_TIMEOUT) {
+            return;
+        }
+        self.refused_at = Some(now);
+        for f in self.flights.values_mut() {
+            f.due = now;
+        }
     }
 
     /// Notes that question `id` was answered.

@@ -336,7 +336,7 @@ impl Spread {
         let (mut members, mut accusations, mut entries) =
             (members.as_slice(), accusations.as_slice(), entries.as_slice());
         while (!members.is_empty() || !accusations.is_empty() || !entries.is_empty()) && self.tokens > 0.0 {
-            let mut sample = DatagramBuilder::new(self.cluster, self.config.max_datagram_bytes);
+            let mut sample = DatagramBuilder::new(self.cluster, self.config.plain_bytes_max());
             // Membership first, but when both wait each gets half.
             let share = if entries.is_empty() { sample.room() } else { sample.room() / 2 };
             let some_accusations =

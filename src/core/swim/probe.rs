@@ -22,6 +22,8 @@ pub(super) struct ProbeWatch {
     step: Duration,
     next_at: Option<Instant>,
     sent_again: bool,
+    /// The member wanted to be shown first that this node receives.
+    refused: bool,
     answered: bool,
 }
 
@@ -44,6 +46,7 @@ impl ProbeWatch {
             step,
             next_at: repeat.then_some(now + step),
             sent_again: false,
+            refused: false,
             answered: false,
         }
     }
@@ -137,6 +140,17 @@ impl Swim {
         if let Some(frame) = probe.again(incarnation, now) {
             let addr = probe.addr;
             self.output.push_back(Output::Send(addr, frame));
+        }
+    }
+
+    /// Who is at `addr` did not look at what we sent, since it wanted to be shown first that we receive:
+    /// what was no answer was no loss either, and the time counts from now.
+    pub(crate) fn handle_refusal(&mut self, addr: SocketAddr, now: Instant) {
+        let Some(probe) = &mut self.probe else { return };
+        if probe.addr == addr && !probe.answered && !probe.sent_again && !probe.refused {
+            probe.refused = true;
+            probe.sent_at = now;
+            self.output.push_back(Output::Send(addr, probe.frame));
         }
     }
 

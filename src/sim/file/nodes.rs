@@ -79,6 +79,7 @@ fn group(reader: &mut Reader<'_>, nodes: &mut Nodes) -> Result<(), Fault> {
             tags: tags.clone(),
             services: services.clone(),
             join: Vec::new(),
+            keys: Vec::new(),
         });
     }
     if nodes.specs.len() as u64 > NODES_MAX {

@@ -4,7 +4,7 @@
 //! agent under this: no panic, no eviction of a member, no record that its owner did not write, and
 //! bounded memory.
 //!
-//! Datagrams are not sealed yet, so whoever can send from a member's address can forge anything.
+//! Where hosts have no keys, whoever can send from a member's address can forge anything.
 //! [`HostileKind::Mutated`] therefore damages datagrams as a bad path or a careless forger does,
 //! where a receiver can tell: anything in the header, the kind and length of the first frame, cut
 //! short, lengthened, with a tail that belongs to nothing. It leaves the bits inside a frame's body

@@ -8,6 +8,7 @@ mod action;
 mod describe;
 mod hinder;
 mod hostile;
+mod keys;
 mod load;
 mod run;
 mod sample;
@@ -405,7 +406,14 @@ impl World {
             };
             let (local, book) = (node.disk.restored(), node.disk.book.clone());
             let config = config.with_membership(membership);
-            Program::Shoal(Box::new(Agent::new(identity, config, local, book, seed, Instant::START)))
+            let keyring = node.disk.keyring(&node.spec.keys);
+            let agent = if let Some(keyring) = keyring {
+                let seal = (keyring, seed::bytes(seed));
+                Agent::sealed(identity, config, local, book, seal, seed, Instant::START)
+            } else {
+                Agent::new(identity, config, local, book, seed, Instant::START)
+            };
+            Program::Shoal(Box::new(agent))
         } else {
             let (key, interval) = (node.spec.name.key(), config.probe_interval);
             let stock = StockFoca::new(key, addr, generation, interval, size, seed, Instant::START);

@@ -190,6 +190,7 @@ impl World {
                     self.compare(host);
                 }
             }
+            Event::KeyringChanged => node.disk.keyring = agent.keyring().cloned(),
             Event::GenerationRaised(generation) => node.disk.generation = Some(*generation),
             Event::Joined { .. } => {
                 node.joined_after.get_or_insert(now.since(started));
@@ -203,7 +204,10 @@ impl World {
             }
             // Nothing is there to be probed: hosts of a world have no services that run.
             Event::ProbeDue { .. } | Event::ProbeEnded(_) => {}
-            Event::EntryChanged(..) | Event::JoinRetried { .. } | Event::Left { .. } => {}
+            Event::EntryChanged(..)
+            | Event::JoinRetried { .. }
+            | Event::KeyMissing(_)
+            | Event::Left { .. } => {}
         }
     }
 

@@ -69,7 +69,8 @@ fn who_dies_before_hearing_of_a_death_is_not_waited_for() {
     assert_eq!(observers, [4, 4]);
     assert_eq!(world.metrics().full_detection().len(), 2);
     assert_eq!(world.members_alive_min(), Some(4));
-    assert_eq!(world.metrics().batches.values().max(), Some(&1), "they are told of together");
+    // Whether both fall into one moment depends on when each was probed first.
+    assert!(world.metrics().batches.values().all(|b| (1..=2).contains(b)), "{:?}", world.metrics().batches);
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! Datagrams: what goes into one, up to its size.
+
+use super::{Agent, Outgoing};
+use crate::model::Instant;
+use crate::wire::frame::{Liveness, SwimFrame, SwimMessage};
+use crate::wire::{DatagramBuilder, Frame};
+use std::net::SocketAddr;
+
+impl Agent {
+    pub(super) fn send_frames(&mut self, to: SocketAddr, frames: &[Frame]) {
+        let mut datagram = DatagramBuilder::new(self.cluster, self.config.plain_bytes_max());
+        for frame in frames {
+            let fits = datagram.push(frame);
+            debug_assert!(fits, "a {} frame is made to fit", frame.kind());
+        }
+        if !datagram.is_empty() {
+            self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
+        }
+    }
+
+    /// A probe or an answer, with the root digest, what the receiver must know of itself, and as
+    /// many rumours as fit.
+    pub(super) fn send_swim(&mut self, to: SocketAddr, frame: SwimFrame, now: Instant) {
+        let mut datagram = DatagramBuilder::new(self.cluster, self.config.plain_bytes_max());
+        let receiver = frame.to;
+        let probes = matches!(frame.message, SwimMessage::Ping(_) | SwimMessage::Ack(_));
+        let location = self.location_beside(&frame, now);
+        datagram.push(&Frame::Swim(frame));
+        if let Some(update) = self.swim.peers().as_update(receiver)
+            && update.state == Liveness::Suspect
+            && self.config.tells_suspects()
+        {
+            datagram.push(&Frame::Members(vec![update]));
+        }
+        if probes {
+            datagram.push(&Frame::Root(self.tree.root()));
+            if let Some(digest) = self.keyring_digest() {
+                datagram.push(&digest);
+            }
+        }
+        if let Some(location) = location {
+            datagram.push(&Frame::Coordinate(location));
+        }
+        let need = self.need();
+        self.spread.fill(&mut datagram, receiver, need, now);
+        self.outgoing.push_back(Outgoing { to, bytes: datagram.finish() });
+    }
+}
