@@ -5,7 +5,7 @@ use std::io::{BufWriter, stderr, stdout};
 use std::process::ExitCode;
 
 use shoal::agent::{self, ApiParts, args::AgentArgs};
-use shoal::api::{self, Context, Limits, StaticInfo};
+use shoal::api::{Api, Context, Limits, StaticInfo};
 
 #[derive(Parser)]
 #[command(name = "shoal", version, about = "A service directory with no servers", propagate_version = true)]
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 /// Puts the API on top of what the agent publishes.
-fn router(parts: ApiParts) -> axum::Router {
+fn router(parts: ApiParts) -> Api {
     let info = StaticInfo {
         node: parts.node,
         node_id: parts.node_id,
@@ -59,7 +59,7 @@ fn router(parts: ApiParts) -> axum::Router {
         settings: settings(&parts.config),
         config: parts.config,
     };
-    api::router(Context { view: parts.view, requests: parts.requests, info })
+    Api::new(Context { view: parts.view, requests: parts.requests, info, logs: parts.logs })
 }
 
 /// The profile and the constants of timing and limits, of all that was configured.

@@ -54,7 +54,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tonic", &["agent/checks/grpc.rs"]),
     ("tonic_health", &["agent/checks/grpc.rs"]),
     ("tower", &["agent/checks/grpc.rs"]),
-    ("base64", &["agent/checks/http/"]),
+    ("base64", &["agent/checks/http/", "api/event.rs"]),
 ];
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {

@@ -1,26 +1,31 @@
-//! Serving the API's router on the agent's listeners.
+//! Serving the API on the agent's listeners.
 //!
-//! Owns the listeners' tasks and their end: at the end, requests that wait for a change are cut
-//! with an answer, streams are closed, and whatever has not finished shortly after is left behind.
-//! Knows no path and no parameter: the router is handed in.
+//! Owns the listeners' tasks, the connections, and their end: at the end, requests that wait for a
+//! change are cut with an answer, streams are closed, and whatever has not finished shortly after
+//! is left behind. HTTP/1.1 by hyper, without layers in between: what is answered from memory in a
+//! few microseconds should not spend more on its way. Knows no path and no parameter.
 
 use super::error::StartError;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::body::{Body, HttpBody as _};
 use futures_util::StreamExt;
-use http::{HeaderValue, StatusCode, header};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long requests that are being answered may take when the agent ends.
 const GRACE: Duration = Duration::from_millis(300);
+/// After a connection could not be taken (no more descriptors), others get a chance to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Binds the API's TCP address.
 pub(super) fn bind(addr: SocketAddr) -> Result<std::net::TcpListener, StartError> {
@@ -36,25 +41,41 @@ pub(super) struct Server {
     tasks: TaskTracker,
 }
 
+/// What answers requests.
+pub(super) trait Answers:
+    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 impl Server {
-    /// Serves `router` on both listeners, in tasks of `runtime`.
+    /// Serves `api` on both listeners, in tasks of `runtime`.
     pub(super) fn start(
         runtime: &Handle,
-        router: Router,
+        api: impl Answers,
         unix: UnixListener,
         tcp: Option<std::net::TcpListener>,
     ) -> std::io::Result<Self> {
         let _inside = runtime.enter();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let router = router.layer(middleware::from_fn_with_state(stop.clone(), cut_when_stopped));
         let unix = tokio::net::UnixListener::from_std(unix)?;
-        let serve = axum::serve(unix, router.clone()).with_graceful_shutdown(stop.clone().cancelled_owned());
-        tasks.spawn_on(run(async { serve.await }), runtime);
+        tasks.spawn_on(serve_unix(unix, api.clone(), stop.clone(), tasks.clone()), runtime);
         if let Some(tcp) = tcp {
             let tcp = tokio::net::TcpListener::from_std(tcp)?;
-            let serve = axum::serve(tcp, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-            tasks.spawn_on(run(async { serve.await }), runtime);
+            tasks.spawn_on(serve_tcp(tcp, api, stop.clone(), tasks.clone()), runtime);
         }
         tasks.close();
         Ok(Self { stop, tasks })
@@ -75,34 +96,101 @@ impl Drop for Server {
     }
 }
 
-async fn run(serve: impl Future<Output = std::io::Result<()>>) {
-    if let Err(error) = serve.await {
-        tracing::error!(%error, "the API is not served any more");
+async fn serve_unix(
+    listener: tokio::net::UnixListener,
+    api: impl Answers,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(tasks.spawn(connection(stream, api.clone(), stop.clone()))),
+            Err(error) => not_accepted(&error).await,
+        }
+    }
+}
+
+async fn serve_tcp(
+    listener: tokio::net::TcpListener,
+    api: impl Answers,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Answers are single writes: waiting for more only delays them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection is slower than it could be");
+                }
+                tasks.spawn(connection(stream, api.clone(), stop.clone()));
+            }
+            Err(error) => not_accepted(&error).await,
+        }
+    }
+}
+
+async fn not_accepted(error: &std::io::Error) {
+    tracing::warn!(%error, "a connection to the API could not be taken");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+async fn connection<S>(stream: S, api: impl Answers, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let service = service_fn(|request| cut_when_stopped(api.call(request), stop.clone()));
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to the API broke");
     }
 }
 
 /// A query may wait for minutes and a stream never ends by itself; neither may hold up the end.
-async fn cut_when_stopped(State(stop): State<CancellationToken>, request: Request, next: Next) -> Response {
+async fn cut_when_stopped(
+    answer: impl Future<Output = Result<Response<Body>, Infallible>>,
+    stop: CancellationToken,
+) -> Result<Response<Body>, Infallible> {
     let response = tokio::select! {
         biased;
-        response = next.run(request) => response,
+        response = answer => response?,
         () = stop.cancelled() => {
             let mut response = Response::new(Body::from("the agent is shutting down\n"));
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            return response;
+            return Ok(response);
         }
     };
-    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    if !kind.is_some_and(|k| k.starts_with(b"text/event-stream")) {
-        return response;
+    // A stream is what has no length.
+    if response.body().size_hint().exact().is_some() {
+        return Ok(response);
     }
-    response.map(|body| Body::from_stream(body.into_data_stream().take_until(stop.cancelled_owned())))
+    let streamed = |body: Body| Body::from_stream(body.into_data_stream().take_until(stop.cancelled_owned()));
+    Ok(response.map(streamed))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Router;
     use axum::routing::get;
+    use http::header;
+    use hyper_util::service::TowerToHyperService;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
@@ -144,7 +232,8 @@ mod tests {
             .route("/stream", get(streams));
         let listener = UnixListener::bind(&path).expect("binds");
         listener.set_nonblocking(true).expect("is set");
-        let server = Server::start(runtime.handle(), router, listener, None).expect("starts");
+        let server = Server::start(runtime.handle(), TowerToHyperService::new(router), listener, None)
+            .expect("starts");
         assert!(answer(ask(&path, "/quick")).ends_with("quick"));
         let mut stream = ask(&path, "/stream");
         let mut seen = String::new();

@@ -33,6 +33,7 @@ mod run;
 mod shell;
 mod udp;
 mod unix_socket;
+mod user_events;
 
 pub use args::AgentArgs;
 pub use config::{AgentConfig, ConfigFault};

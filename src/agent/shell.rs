@@ -16,6 +16,7 @@ use super::registrations::Registrations;
 use super::udp::{self, GossipSocket};
 use super::unix_socket;
 use crate::api::request::Request;
+use crate::api::{Api, LogFeed};
 use crate::core::{Agent, Identity};
 use crate::model::{Generation, LocalState, NodeId, NodeName};
 use crate::view::{ViewBuilder, ViewReader};
@@ -27,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 /// Requests that may wait for the loop; then callers wait to hand theirs over.
 const REQUESTS_MAX: usize = 1_024;
 
-/// What the API's router is made from.
+/// What the API is made from.
 pub struct ApiParts {
     /// The readers' end of the view.
     pub view: ViewReader,
@@ -47,6 +48,8 @@ pub struct ApiParts {
     pub started_unix_ms: u64,
     /// The configuration in effect, for display: an object.
     pub config: serde_json::Value,
+    /// The agent's log, if it is its own.
+    pub logs: Option<LogFeed>,
 }
 
 /// What an agent is given by the program around it.
@@ -55,7 +58,7 @@ pub struct Wiring<'a, F> {
     /// reader that is slow, or a thousand of them, must not delay a probe's answer, and with one
     /// thread to itself the protocol needs no locks.
     pub runtime: &'a Handle,
-    /// Makes the API's router.
+    /// Makes the API.
     pub api: F,
     /// Changes the log level, if this agent may.
     pub log: Option<LogControl>,
@@ -84,7 +87,7 @@ impl Shell {
     /// and the API answers.
     pub fn start<F>(config: AgentConfig, wiring: Wiring<'_, F>) -> Result<Running, StartError>
     where
-        F: FnOnce(ApiParts) -> axum::Router,
+        F: FnOnce(ApiParts) -> Api,
     {
         let clock = Clock::start();
         let data_dir = config.data_dir().map(DataDir::open).transpose()?;
@@ -137,7 +140,7 @@ impl Shell {
         publisher.publish();
 
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
-        let router = (wiring.api)(ApiParts {
+        let api = (wiring.api)(ApiParts {
             view,
             requests: requests.clone(),
             node: identity.name.clone(),
@@ -147,8 +150,9 @@ impl Shell {
             generation: identity.generation,
             started_unix_ms: index_seed / 1_000,
             config: shown(&config),
+            logs: wiring.log.as_ref().map(LogControl::feed),
         });
-        let server = Server::start(wiring.runtime, router, unix, tcp)?;
+        let server = Server::start(wiring.runtime, api, unix, tcp)?;
         let writer = data_dir.map(StateWriter::start).transpose()?;
         let shutdown = Shutdown::default();
         let (end, ending) = oneshot::channel();

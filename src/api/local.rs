@@ -41,6 +41,7 @@ pub(super) fn refused(error: RequestError) -> Failure {
         RequestError::Local(LocalError::Leaving) | RequestError::ShuttingDown => {
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, text)
         }
+        RequestError::Fire(error) => super::event::refusal(&error),
         RequestError::NotDurable(_)
         | RequestError::Join(_)
         | RequestError::ForceLeave(_)

@@ -5,9 +5,11 @@
 
 use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
-use super::{App, agent, catalog, coordinate, health, local, local_reads, shoal, unsupported, watch};
+use super::{
+    App, agent, catalog, catalog_writes, coordinate, event, health, local, local_reads, metrics, monitor,
+    openapi, shoal, unsupported, watch,
+};
 use axum::body::Body;
-use axum::extract::State;
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -40,6 +42,9 @@ pub(super) enum Endpoint {
     Leave,
     ForceLeave,
     Reload,
+    AgentMetrics,
+    Monitor,
+    Host,
     Datacenters,
     CatalogNodes,
     CatalogServices,
@@ -56,6 +61,7 @@ pub(super) enum Endpoint {
     ShoalMembers,
     ShoalWatch,
     ShoalRtt,
+    OpenApi,
     Metrics,
     KeyValue,
     Acl,
@@ -64,6 +70,8 @@ pub(super) enum Endpoint {
     CoordinatesOfNode,
     CoordinatesOfDatacenters,
     UpdateCoordinate,
+    FireEvent,
+    EventList,
     CatalogRegister,
     CatalogDeregister,
     Unsupported(&'static str),
@@ -71,6 +79,8 @@ pub(super) enum Endpoint {
 
 const GET: &[Method] = &[Method::GET];
 const PUT: &[Method] = &[Method::PUT];
+/// Some clients fire events with POST, which their server refuses.
+const PUT_POST: &[Method] = &[Method::PUT, Method::POST];
 const GET_PUT: &[Method] = &[Method::GET, Method::PUT];
 const GET_POST: &[Method] = &[Method::GET, Method::POST];
 const KEY_VALUE: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
@@ -90,13 +100,9 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/agent/version", GET, Endpoint::Version),
     ("/v1/agent/leave", PUT, Endpoint::Leave),
     ("/v1/agent/reload", PUT, Endpoint::Reload),
-    (
-        "/v1/agent/metrics",
-        GET,
-        Endpoint::Unsupported("agent/metrics as JSON (GET /metrics serves Prometheus text) is"),
-    ),
-    ("/v1/agent/monitor", GET, Endpoint::Unsupported("agent/monitor is")),
-    ("/v1/agent/host", GET, Endpoint::Unsupported("agent/host is")),
+    ("/v1/agent/metrics", GET, Endpoint::AgentMetrics),
+    ("/v1/agent/monitor", GET, Endpoint::Monitor),
+    ("/v1/agent/host", GET, Endpoint::Host),
     ("/v1/catalog/datacenters", GET, Endpoint::Datacenters),
     ("/v1/catalog/nodes", GET, Endpoint::CatalogNodes),
     ("/v1/catalog/services", GET, Endpoint::CatalogServices),
@@ -111,6 +117,7 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/shoal/members", GET, Endpoint::ShoalMembers),
     ("/v1/shoal/watch", GET, Endpoint::ShoalWatch),
     ("/v1/shoal/rtt", GET, Endpoint::ShoalRtt),
+    ("/v1/shoal/openapi.json", GET, Endpoint::OpenApi),
     ("/v1/txn", PUT, Endpoint::Unsupported("transactions are")),
     ("/v1/query", GET_POST, Endpoint::Queries),
     ("/v1/exported-services", GET, Endpoint::Unsupported("exported services are")),
@@ -118,7 +125,7 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/peerings", GET, Endpoint::Unsupported("peering is")),
     ("/v1/config", PUT, Endpoint::Unsupported("configuration entries are")),
     ("/v1/snapshot", GET_PUT, Endpoint::Unsupported("snapshots are")),
-    ("/v1/event/list", GET, Endpoint::Unsupported("events are")),
+    ("/v1/event/list", GET, Endpoint::EventList),
 ];
 
 /// Paths with an id after them. None is a prefix of another.
@@ -153,7 +160,7 @@ const WITH_ID: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/query/", ANY, Endpoint::Queries),
     ("/v1/coordinate/node/", GET, Endpoint::CoordinatesOfNode),
     ("/v1/session/", ANY, Endpoint::Unsupported("sessions are")),
-    ("/v1/event/fire/", PUT, Endpoint::Unsupported("events are")),
+    ("/v1/event/fire/", PUT_POST, Endpoint::FireEvent),
     ("/v1/operator/", ANY, Endpoint::Unsupported("operator endpoints are")),
     ("/v1/connect/", ANY, Endpoint::Unsupported("Connect is")),
     ("/v1/config/", ANY, Endpoint::Unsupported("configuration entries are")),
@@ -170,6 +177,8 @@ pub(super) struct Call {
     pub(super) id: String,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
+    /// Path and query as they came.
+    pub(super) question: String,
     /// Behind a lock, never contended, because a body may not be shared and the rest is.
     body: Mutex<Body>,
 }
@@ -202,7 +211,7 @@ impl Call {
 }
 
 /// Answers one request.
-pub(super) async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Reply {
+pub(super) async fn dispatch(app: Arc<App>, request: Request<Body>) -> Reply {
     let head = request.method() == Method::HEAD;
     let in_v1 = request.uri().path().starts_with("/v1/");
     let mut reply = answer(app, request).await.unwrap_or_else(Failure::into_reply);
@@ -233,6 +242,13 @@ fn find(path: &str) -> Option<(&'static [Method], Endpoint, &str)> {
         .find_map(|(prefix, methods, endpoint)| Some((*methods, *endpoint, path.strip_prefix(prefix)?)))
 }
 
+/// Every path or prefix, whether an id follows it, and its methods.
+#[cfg(test)]
+pub(super) fn routes() -> impl Iterator<Item = (&'static str, bool, &'static [Method])> {
+    let exact = EXACT.iter().map(|(path, methods, _)| (*path, false, *methods));
+    exact.chain(WITH_ID.iter().map(|(path, methods, _)| (*path, true, *methods)))
+}
+
 fn not_found(path: &str) -> Failure {
     Failure::not_found(if path.contains("/v1/") {
         "Invalid URL path: not a recognized HTTP API endpoint\n"
@@ -254,7 +270,9 @@ async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     let undecodable = || Failure::bad("Invalid URL path: want UTF-8 in percent-encoding");
     let id = decode(id, false).ok_or_else(undecodable)?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
-    handle(endpoint, Call { app, method, id, query, headers: parts.headers, body: Mutex::new(body) }).await
+    let question = parts.uri.path_and_query().map_or_else(String::new, |text| text.as_str().to_owned());
+    let body = Mutex::new(body);
+    handle(endpoint, Call { app, method, id, query, headers: parts.headers, question, body }).await
 }
 
 /// 405, or the list of methods when that was the question.
@@ -313,7 +331,11 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::ShoalMembers => shoal::members(&call),
         Endpoint::ShoalWatch => watch::stream(&call),
         Endpoint::ShoalRtt => coordinate::rtt(&call),
-        Endpoint::Metrics => shoal::metrics(&call),
+        Endpoint::OpenApi => Ok(openapi::document()),
+        Endpoint::Metrics => metrics::prometheus(&call),
+        Endpoint::AgentMetrics => metrics::agent(&call),
+        Endpoint::Monitor => monitor::stream(&call),
+        Endpoint::Host => agent::host(&call),
         Endpoint::KeyValue => unsupported::key_value(&call).await,
         Endpoint::Acl => unsupported::acl(),
         Endpoint::Queries => unsupported::queries(&call),
@@ -321,8 +343,10 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::CoordinatesOfNode => coordinate::node(&call).await,
         Endpoint::CoordinatesOfDatacenters => coordinate::datacenters(&call),
         Endpoint::UpdateCoordinate => coordinate::update(),
-        Endpoint::CatalogRegister => unsupported::foreign_node("catalog/register"),
-        Endpoint::CatalogDeregister => unsupported::foreign_node("catalog/deregister"),
+        Endpoint::FireEvent => event::fire(call).await,
+        Endpoint::EventList => event::list(&call).await,
+        Endpoint::CatalogRegister => catalog_writes::register(call).await,
+        Endpoint::CatalogDeregister => catalog_writes::deregister(call).await,
         Endpoint::Unsupported(thing) => Err(Failure::unsupported(thing)),
     }
 }

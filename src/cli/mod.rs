@@ -13,6 +13,7 @@ mod checks;
 mod failure;
 mod heartbeat;
 mod members;
+mod monitor;
 mod node;
 mod output;
 mod register;
@@ -103,6 +104,8 @@ pub enum Command {
     Info(node::Info),
     /// Print the agent's counters in Prometheus' text format
     Metrics(node::Metrics),
+    /// Print the agent's log as it is written
+    Monitor(monitor::Monitor),
     /// Make the agent read its service files, tags, log level and keyring again
     Reload(node::Reload),
     /// Run scenarios of whole clusters in virtual time, and say what came of them
@@ -186,6 +189,7 @@ async fn dispatch(
         Command::Maintenance(args) => node::maintenance(args, output).await,
         Command::Info(args) => node::info(args, output).await,
         Command::Metrics(args) => node::metrics(args, output).await,
+        Command::Monitor(args) => monitor::monitor(args, output).await,
         Command::Reload(args) => node::reload(args, output).await,
         Command::Simulate(args) => simulate::simulate(&args, output),
         Command::Completions(args) => shell::completions(&args, program, output),

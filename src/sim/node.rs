@@ -9,6 +9,7 @@ use super::reference::Reference;
 use crate::core::Config;
 use crate::model::{
     CheckStatus, Generation, Instant, LocalCheck, LocalState, NodeId, NodeName, ServiceDefinition,
+    UserEventId,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -118,6 +119,8 @@ pub(crate) struct Node {
     pub(crate) joined_after: Option<Duration>,
     pub(crate) name_taken: bool,
     pub(crate) left_acknowledged_by: Option<usize>,
+    /// Events that its processes told of.
+    pub(crate) events_heard: Vec<UserEventId>,
     /// Counted over all processes that ended.
     pub(crate) rejoins_before: u64,
     /// Probes started and unanswered, counted likewise.

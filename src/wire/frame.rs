@@ -5,7 +5,7 @@
 
 use super::codec::{self, Malformed, fixed64};
 use super::coordinate::PackedCoordinate;
-use crate::model::{EntryKey, Generation, Incarnation, NodeId, NodeKey, NodeName, Version};
+use crate::model::{EntryKey, Generation, Incarnation, NodeId, NodeKey, NodeName, UserEvent, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
@@ -488,6 +488,8 @@ pub enum Frame {
     /// How old each record of the frame before is, in microseconds since its owner wrote it; see
     /// [`AGE_UNKNOWN`].
     Ages(Vec<u32>),
+    /// An event that was fired, and its age as in [`Frame::Ages`].
+    UserEvent(UserEvent, u32),
 }
 
 /// An age that is not known, or is over an hour.
@@ -510,6 +512,7 @@ const ACCUSATIONS: u8 = 14;
 const NACK: u8 = 15;
 const COORDINATE: u8 = 17;
 const AGES: u8 = 18;
+const USER_EVENT: u8 = 24;
 
 /// Bytes that a frame takes besides its body.
 pub const FRAME_OVERHEAD_BYTES: usize = 3;
@@ -535,6 +538,7 @@ impl Frame {
             Self::Nack(_) => "nack",
             Self::Coordinate(_) => "coordinate",
             Self::Ages(_) => "ages",
+            Self::UserEvent(..) => "user_event",
         }
     }
 
@@ -563,6 +567,7 @@ impl Frame {
             Self::Nack(b) => put(NACK, b, out),
             Self::Coordinate(b) => put(COORDINATE, b, out),
             Self::Ages(b) => put(AGES, b, out),
+            Self::UserEvent(event, age) => put(USER_EVENT, &(event, age), out),
         };
         let length = out.len() - start - FRAME_OVERHEAD_BYTES;
         let length = u16::try_from(length).expect("a frame's body is bounded by the datagram");
@@ -602,6 +607,10 @@ impl Frame {
             NACK => Self::Nack(codec::decode(body)?),
             COORDINATE => Self::Coordinate(codec::decode(body)?),
             AGES => Self::Ages(codec::decode(body)?),
+            USER_EVENT => {
+                let (event, age) = codec::decode(body)?;
+                Self::UserEvent(event, age)
+            }
             _ => return Ok(None),
         }))
     }

@@ -37,6 +37,11 @@ impl Driver {
                 let result = result.map_err(|e| RequestError::ForceLeave(e.to_string()));
                 self.answers.push(answer_later(reply, result));
             }
+            Request::Fire(content, reply) => {
+                let result = self.agent.fire(*content, now).map_err(RequestError::Fire);
+                self.drain(now);
+                self.answers.push(answer_later(reply, result));
+            }
             Request::Reload(reply) => {
                 let config = self.config.clone();
                 self.spawn(async move {
@@ -62,6 +67,7 @@ impl Driver {
                 return;
             }
             Request::Join(_, reply) => answer_later(reply, Err(gone)),
+            Request::Fire(_, reply) => answer_later(reply, Err(gone)),
             Request::Local(_, reply) | Request::Reload(reply) | Request::ForceLeave { reply, .. } => {
                 answer_later(reply, Err(gone))
             }

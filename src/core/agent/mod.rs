@@ -9,6 +9,7 @@ mod naming;
 mod own;
 mod pulls;
 mod settled;
+mod user_events;
 
 use super::catalog::Catalog;
 use super::checks::Schedule;
@@ -25,6 +26,7 @@ use super::leave::Leave;
 use super::local;
 use super::stats::Stats;
 use super::swim::{Output, Swim};
+use super::user_events::Heard;
 use crate::model::{
     Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
     PackedEntry, Version,
@@ -112,6 +114,7 @@ pub struct Agent {
     check_damping: CheckDamping,
     schedule: Schedule,
     coordinates: Coordinates,
+    heard: Heard,
     leave: Option<Leave>,
     rng: SmallRng,
     /// No other member is live, as far as known.
@@ -158,6 +161,7 @@ impl Agent {
             damping: Damping::default(),
             check_damping: CheckDamping::default(),
             schedule: Schedule::new(rng.clone()),
+            heard: Heard::new(rng.clone().random::<u64>() ^ own.0),
             leave: None,
             alone: true,
             claimed_at: None,

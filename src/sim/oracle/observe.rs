@@ -27,6 +27,7 @@ impl Oracle {
             Event::EntryChanged(owner, key) => self.entry_seen(host, agent, *owner, key, now),
             Event::GenerationRaised(_) => self.follow_generation(host, agent, now),
             Event::LocalChanged
+            | Event::UserEventHeard(_)
             | Event::ProbeDue { .. }
             | Event::ProbeEnded(_)
             | Event::Joined { .. }
