@@ -147,7 +147,7 @@ async fn connection<S>(stream: S, api: impl Answers, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let service = service_fn(|request| cut_when_stopped(api.call(request), stop.clone()));
+    let service = service_fn(|request| cut_when_stopped(api.call(request), &stop));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
@@ -165,7 +165,7 @@ where
 /// A query may wait for minutes and a stream never ends by itself; neither may hold up the end.
 async fn cut_when_stopped(
     answer: impl Future<Output = Result<Response<Body>, Infallible>>,
-    stop: CancellationToken,
+    stop: &CancellationToken,
 ) -> Result<Response<Body>, Infallible> {
     let response = tokio::select! {
         biased;
@@ -180,7 +180,7 @@ async fn cut_when_stopped(
     if response.body().size_hint().exact().is_some() {
         return Ok(response);
     }
-    let streamed = |body: Body| Body::from_stream(body.into_data_stream().take_until(stop.cancelled_owned()));
+    let streamed = |body: Body| Body::from_stream(body.into_data_stream().take_until(stop.clone().cancelled_owned()));
     Ok(response.map(streamed))
 }
 
