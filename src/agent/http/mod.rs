@@ -5,6 +5,8 @@
 //! is left behind. HTTP/1.1 by hyper, without layers in between: what is answered from memory in a
 //! few microseconds should not spend more on its way. Knows no path and no parameter.
 
+mod parking;
+
 use super::error::StartError;
 use axum::body::{Body, HttpBody as _};
 use futures_util::StreamExt;
@@ -13,9 +15,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
+use parking::{Flight, Socket, may_be_parked};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
@@ -143,29 +149,78 @@ async fn not_accepted(error: &std::io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
+/// What became of a connection.
+enum After<F> {
+    Ended,
+    /// Its request waits.
+    Waits(Pin<Box<F>>),
+}
+
 async fn connection<S>(stream: S, api: impl Answers, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let service = service_fn(|request| cut_when_stopped(api.call(request), &stop));
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut socket = Socket::new(stream);
+    let full = socket.full();
+    let stop = Arc::new(stop);
+    let mut answered = None;
+    loop {
+        let flight = Flight::new();
+        let waited = Mutex::new(answered.take());
+        let service = service_fn(|request: Request<Incoming>| {
+            let waited = waited.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let parkable = may_be_parked(&request);
+            // What waited is answered already: the request only stands for it.
+            let answer = waited.is_none().then(|| cut_when_stopped(api.call(request), Arc::clone(&stop)));
+            let flight = flight.clone();
+            async move {
+                match (waited, answer) {
+                    (Some(response), _) => Ok(response),
+                    (None, Some(answer)) if parkable => flight.answer(answer).await,
+                    (None, Some(answer)) => answer.await,
+                    (None, None) => Ok(Response::new(Body::empty())),
+                }
+            }
+        });
+        let mut connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+        let mut timer = None;
+        let mut stopping = std::pin::pin!(stop.cancelled());
+        let mut stopped = false;
+        let after = std::future::poll_fn(|cx| {
+            if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection to the API broke");
+                }
+                return Poll::Ready(After::Ended);
+            }
+            if !stopped && stopping.as_mut().poll(cx).is_ready() {
+                stopped = true;
+                Pin::new(&mut connection).graceful_shutdown();
+                cx.waker().wake_by_ref();
+            }
+            if stopped { Poll::Pending } else { flight.poll_overdue(&mut timer, &full, cx).map(After::Waits) }
+        })
+        .await;
+        let After::Waits(mut answer) = after else { return };
+        let parts = connection.into_parts();
+        socket = parts.io.into_inner();
+        socket.unread(&parts.read_buf);
+        drop((parts.service, timer));
+        tokio::select! {
+            response = answer.as_mut() => {
+                let Ok(response) = response;
+                socket.stand_in();
+                answered = Some(response);
+            }
+            () = socket.closed() => return,
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the API broke");
     }
 }
 
 /// A query may wait for minutes and a stream never ends by itself; neither may hold up the end.
 async fn cut_when_stopped(
     answer: impl Future<Output = Result<Response<Body>, Infallible>>,
-    stop: &CancellationToken,
+    stop: Arc<CancellationToken>,
 ) -> Result<Response<Body>, Infallible> {
     let response = tokio::select! {
         biased;
@@ -180,7 +235,11 @@ async fn cut_when_stopped(
     if response.body().size_hint().exact().is_some() {
         return Ok(response);
     }
-    let streamed = |body: Body| Body::from_stream(body.into_data_stream().take_until(stop.clone().cancelled_owned()));
+    let streamed = |body: Body| {
+        Body::from_stream(
+            body.into_data_stream().take_until(CancellationToken::clone(&stop).cancelled_owned()),
+        )
+    };
     Ok(response.map(streamed))
 }
 
@@ -248,5 +307,75 @@ mod tests {
         assert!(answer(waiting).starts_with("HTTP/1.1 503"));
         answer(stream);
         assert!(UnixStream::connect(&path).is_err());
+    }
+
+    /// Tells when it is dropped.
+    struct Gone(std::sync::mpsc::Sender<()>);
+
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    #[test]
+    fn a_request_that_waits_long_is_answered_on_its_connection_and_others_after_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("s");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("builds");
+        let (tell, gone) = std::sync::mpsc::channel();
+        let forever = move || {
+            let gone = Gone(tell.clone());
+            async move {
+                std::future::pending::<()>().await;
+                drop(gone);
+            }
+        };
+        let slow = async || {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "slow"
+        };
+        let router = Router::new()
+            .route("/quick", get(async || "quick"))
+            .route("/slow", get(slow))
+            .route("/forever", get(forever));
+        let listener = UnixListener::bind(&path).expect("binds");
+        listener.set_nonblocking(true).expect("is set");
+        let router = TowerToHyperService::new(router);
+        let _server = Server::start(runtime.handle(), router, listener, None).expect("starts");
+        let mut stream = UnixStream::connect(&path).expect("listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("is set");
+        let until = |stream: &mut UnixStream, end: &str| {
+            let mut seen = String::new();
+            while !seen.ends_with(end) {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("answers");
+                seen.push(char::from(byte[0]));
+            }
+            seen
+        };
+        for _ in 0..2 {
+            write!(stream, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").expect("writes");
+            let seen = until(&mut stream, "slow");
+            assert!(seen.starts_with("HTTP/1.1 200") && seen.contains("content-length: 4"), "{seen}");
+        }
+        // Asked ahead, at once and while the other one waits.
+        write!(stream, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET /quick HTTP/1.1\r\nhost: x\r\n\r\n")
+            .expect("writes");
+        std::thread::park_timeout(Duration::from_millis(150));
+        write!(stream, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").expect("writes");
+        until(&mut stream, "slow");
+        until(&mut stream, "quick");
+        until(&mut stream, "slow");
+        // A client that goes takes what it waited for along.
+        write!(stream, "GET /forever HTTP/1.1\r\nhost: x\r\n\r\n").expect("writes");
+        std::thread::park_timeout(Duration::from_millis(150));
+        assert!(gone.try_recv().is_err(), "it waits");
+        drop(stream);
+        gone.recv_timeout(Duration::from_secs(10)).expect("it was dropped");
     }
 }
