@@ -268,8 +268,10 @@ async fn blocked_queries(pid: u32, socket: PathBuf, blocked: usize) {
     let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
     for n in 0..blocked {
         tokio::spawn(wait_for(socket.clone(), n % SERVICES, Arc::clone(&ready), told.clone()));
-        if n % 100 == 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        // As tools come in the life of an agent: not all in one moment, which would show what ten thousand
+        // busy connections once took and not what waiting ones take.
+        if n % 20 == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
     while ready.load(Ordering::Relaxed) < blocked {

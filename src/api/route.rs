@@ -10,7 +10,7 @@ use super::{
     openapi, shoal, unsupported, watch,
 };
 use axum::body::Body;
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -271,8 +271,33 @@ async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     let id = decode(id, false).ok_or_else(undecodable)?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     let question = parts.uri.path_and_query().map_or_else(String::new, |text| text.as_str().to_owned());
+    let headers = copied(&parts.headers);
     let body = Mutex::new(body);
-    handle(endpoint, Call { app, method, id, query, headers: parts.headers, question, body }).await
+    drop((parts.uri, parts.headers));
+    handle(endpoint, Call { app, method, id, query, headers, question, body }).await
+}
+
+/// Headers that some answer depends on.
+const HEADERS_READ: [HeaderName; 5] = [
+    ACCEPT,
+    CACHE_CONTROL,
+    HeaderName::from_static("x-consul-namespace"),
+    HeaderName::from_static("x-consul-partition"),
+    HeaderName::from_static("last-event-id"),
+];
+
+/// Those of a request, copied: as they came they are parts of the connection's buffer, which a request
+/// that waits for minutes would keep.
+fn copied(headers: &HeaderMap) -> HeaderMap {
+    let mut copies = HeaderMap::new();
+    for name in &HEADERS_READ {
+        for value in headers.get_all(name) {
+            if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                copies.append(name, copy);
+            }
+        }
+    }
+    copies
 }
 
 /// 405, or the list of methods when that was the question.

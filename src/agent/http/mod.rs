@@ -205,7 +205,8 @@ where
         let parts = connection.into_parts();
         socket = parts.io.into_inner();
         socket.unread(&parts.read_buf);
-        drop((parts.service, timer));
+        // An empty rest may still hold the whole buffer.
+        drop((parts.service, parts.read_buf, timer));
         tokio::select! {
             response = answer.as_mut() => {
                 let Ok(response) = response;
