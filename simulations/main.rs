@@ -11,6 +11,7 @@ mod baselines;
 mod catalog;
 mod coordinates;
 mod endurance;
+mod events;
 mod faults;
 mod files;
 mod lifecycle;

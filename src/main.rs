@@ -5,7 +5,7 @@ use std::io::{BufWriter, stderr, stdout};
 use std::process::ExitCode;
 
 use shoal::agent::{self, ApiParts, args::AgentArgs};
-use shoal::api::{self, Context, Limits, MoreMetrics, StaticInfo};
+use shoal::api::{Api, Context, Limits, MoreMetrics, StaticInfo};
 
 #[derive(Parser)]
 #[command(name = "shoal", version, about = "A service directory with no servers", propagate_version = true)]
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 /// Puts the API on top of what the agent publishes.
-fn router(parts: ApiParts) -> axum::Router {
+fn router(parts: ApiParts) -> Api {
     let info = StaticInfo {
         node: parts.node,
         node_id: parts.node_id,
@@ -60,7 +60,7 @@ fn router(parts: ApiParts) -> axum::Router {
         config: parts.config,
     };
     let more_metrics = parts.dns.map(|dns| MoreMetrics::new(move |out| dns.expose(out))).unwrap_or_default();
-    api::router(Context { view: parts.view, requests: parts.requests, info, more_metrics })
+    Api::new(Context { view: parts.view, requests: parts.requests, info, more_metrics, logs: parts.logs })
 }
 
 /// The profile and the constants of timing and limits, of all that was configured.

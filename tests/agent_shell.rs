@@ -2,8 +2,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
 
-use shoal::agent::{AgentArgs, AgentConfig, Ended, Running, Shell, StartError, Wiring};
+use shoal::agent::{AgentArgs, AgentConfig, ApiParts, Ended, Running, Shell, StartError, Wiring};
 use shoal::api::request::{Request, RequestError};
+use shoal::api::{Api, Context, Limits, StaticInfo};
 use shoal::model::{
     InstanceId, LocalCommand, LocalError, ServiceDefinition, ServiceName, ServiceRecord, Weights,
 };
@@ -27,7 +28,28 @@ fn config(dir: &Path, node: &str) -> AgentConfig {
 
 fn start(config: AgentConfig) -> Result<Running, StartError> {
     let runtime = &Handle::current();
-    Shell::start(config, Wiring { runtime, api: |_parts| axum::Router::new(), log: None })
+    Shell::start(config, Wiring { runtime, api, log: None })
+}
+
+fn api(parts: ApiParts) -> Api {
+    let info = StaticInfo {
+        node: parts.node,
+        node_id: parts.node_id,
+        datacenter: parts.cluster,
+        agent_version: String::new(),
+        started_unix_ms: parts.started_unix_ms,
+        limits: Limits::default(),
+        config: parts.config,
+        script_checks: false,
+        settings: serde_json::Value::Null,
+    };
+    Api::new(Context {
+        view: parts.view,
+        requests: parts.requests,
+        info,
+        more_metrics: Default::default(),
+        logs: parts.logs,
+    })
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {

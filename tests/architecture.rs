@@ -56,7 +56,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tonic", &["agent/checks/grpc.rs"]),
     ("tonic_health", &["agent/checks/grpc.rs"]),
     ("tower", &["agent/checks/grpc.rs"]),
-    ("base64", &["agent/checks/http/", "model/key.rs"]),
+    ("base64", &["agent/checks/http/", "api/event.rs", "model/key.rs"]),
     ("aws_lc_rs", &["agent/checks/tls.rs", "model/key.rs", "wire/seal.rs"]),
 ];
 

@@ -36,6 +36,7 @@ mod servers;
 mod shell;
 mod udp;
 mod unix_socket;
+mod user_events;
 
 pub use args::AgentArgs;
 pub use config::{AgentConfig, ConfigFault};

@@ -6,10 +6,11 @@
 use super::keys;
 use super::udp::SocketStats;
 use crate::core::{Agent, Ages, Effective, Stats};
-use crate::model::{EntryKey, Instant, NodeKey};
+use crate::model::{EntryKey, Instant, NodeKey, UserEvent};
 use crate::view::{AgentStatus, Propagation, ViewBuilder};
 use crate::wire::record;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the loop itself fares.
@@ -84,6 +85,12 @@ impl Publisher {
     /// This host's registrations changed.
     pub(super) fn local(&mut self, agent: &Agent) {
         self.builder.set_local(agent.local().clone());
+        self.dirty = true;
+    }
+
+    /// An event that is meant for this node was fired.
+    pub(super) fn user_event(&mut self, event: &Arc<UserEvent>) {
+        self.builder.push_user_event(Arc::clone(event));
         self.dirty = true;
     }
 

@@ -10,6 +10,7 @@ use super::driver::Ended;
 use super::error::StartError;
 use super::logging::LogControl;
 use super::shell::{ApiParts, Running, Shell, Wiring};
+use crate::api::Api;
 use crate::api::request::Request;
 use sd_notify::NotifyState;
 use std::io::Write;
@@ -24,12 +25,12 @@ const EXIT_WRONG_USE: u8 = 2;
 /// the next.
 const API_THREADS: usize = 2;
 
-/// Runs an agent until it is told to end. `api` makes the API's router. `out` gets what to paste
+/// Runs an agent until it is told to end. `api` makes the API. `out` gets what to paste
 /// elsewhere, `err` what went wrong before there was a log; neither may be a lock on a standard
 /// stream, because log lines need it.
 pub fn run<F>(args: &AgentArgs, api: F, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode
 where
-    F: FnOnce(ApiParts) -> axum::Router,
+    F: FnOnce(ApiParts) -> Api,
 {
     match start_and_wait(args, api, out) {
         Ok(code) => code,
@@ -66,7 +67,7 @@ fn complain(err: &mut dyn Write, error: &dyn std::fmt::Display) {
 
 fn start_and_wait<F>(args: &AgentArgs, api: F, out: &mut dyn Write) -> Result<ExitCode, StartError>
 where
-    F: FnOnce(ApiParts) -> axum::Router,
+    F: FnOnce(ApiParts) -> Api,
 {
     let config = AgentConfig::load(args)?;
     let log = LogControl::install(config.log_level(), config.log_format());

@@ -20,6 +20,7 @@ use super::servers::Servers;
 use super::udp::{self, GossipSocket};
 use super::unix_socket;
 use crate::api::request::Request;
+use crate::api::{Api, LogFeed};
 use crate::core::{Agent, Identity};
 use crate::dns::Metrics as DnsMetrics;
 use crate::model::{Generation, LocalState, NodeId, NodeName};
@@ -33,7 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 /// Requests that may wait for the loop; then callers wait to hand theirs over.
 const REQUESTS_MAX: usize = 1_024;
 
-/// What the API's router is made from.
+/// What the API is made from.
 pub struct ApiParts {
     /// The readers' end of the view.
     pub view: ViewReader,
@@ -55,6 +56,8 @@ pub struct ApiParts {
     pub config: serde_json::Value,
     /// Counters of the DNS server, if there is one.
     pub dns: Option<Arc<DnsMetrics>>,
+    /// The agent's log, if it is its own.
+    pub logs: Option<LogFeed>,
 }
 
 /// What an agent is given by the program around it.
@@ -63,7 +66,7 @@ pub struct Wiring<'a, F> {
     /// reader that is slow, or a thousand of them, must not delay a probe's answer, and with one
     /// thread to itself the protocol needs no locks.
     pub runtime: &'a Handle,
-    /// Makes the API's router.
+    /// Makes the API.
     pub api: F,
     /// Changes the log level, if this agent may.
     pub log: Option<LogControl>,
@@ -93,7 +96,7 @@ impl Shell {
     /// and the API answers.
     pub fn start<F>(config: AgentConfig, wiring: Wiring<'_, F>) -> Result<Running, StartError>
     where
-        F: FnOnce(ApiParts) -> axum::Router,
+        F: FnOnce(ApiParts) -> Api,
     {
         let clock = Clock::start();
         let data_dir = config.data_dir().map(DataDir::open).transpose()?;
@@ -166,7 +169,7 @@ impl Shell {
 
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let dns_metrics = names.is_some().then(|| Arc::new(DnsMetrics::default()));
-        let router = (wiring.api)(ApiParts {
+        let api = (wiring.api)(ApiParts {
             view: view.clone(),
             requests: requests.clone(),
             node: identity.name.clone(),
@@ -177,8 +180,9 @@ impl Shell {
             started_unix_ms: index_seed / 1_000,
             config: shown(&config),
             dns: dns_metrics.clone(),
+            logs: wiring.log.as_ref().map(LogControl::feed),
         });
-        let api = Server::start(wiring.runtime, router, unix, tcp)?;
+        let api = Server::start(wiring.runtime, api, unix, tcp)?;
         let dns = match (names, dns_metrics) {
             (Some(names), Some(metrics)) => {
                 let options = config.dns().options().clone();

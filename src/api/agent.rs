@@ -87,6 +87,25 @@ pub(super) fn version(call: &Call) -> Outcome {
     json(&answer, call.pretty())
 }
 
+/// The host, as far as the agent knows it without looking. Consul calls this answer unstable.
+pub(super) fn host(call: &Call) -> Outcome {
+    check_tenancy(&call.query, &call.headers)?;
+    let now_ns = call.app.wall_clock().as_nanosecond();
+    let answer = object!({
+        "Memory": null,
+        "CPU": null,
+        "Host": {
+            "hostname": call.app.info.node.as_str(),
+            "os": std::env::consts::OS,
+            "kernelArch": std::env::consts::ARCH,
+        },
+        "Disk": null,
+        "CollectionTime": u64::try_from(now_ns).unwrap_or(0),
+        "Errors": null,
+    });
+    json(&answer, call.pretty())
+}
+
 pub(super) async fn join(call: Call) -> Outcome {
     if call.id.is_empty() {
         return Err(Failure::bad("Missing address to join"));

@@ -2,11 +2,15 @@
 //!
 //! A caller names the index (or hash) it knows. While the question's index is that very one the
 //! request waits; any other index, higher or lower, is answered at once, so that a caller who
-//! comes from another agent starts over instead of waiting for nothing. After a change further
-//! ones are gathered for a moment. A request whose connection closes is dropped with its wait.
+//! comes from another agent starts over instead of waiting for nothing. A request whose connection
+//! closes is dropped with its wait.
+//!
+//! Requests that wait for the same thing share a [`topic`](super::topics), and only those are woken
+//! whose topic changed.
 
 use super::App;
 use super::reply::Failure;
+use super::topics::Question;
 use crate::view::View;
 use http::StatusCode;
 use std::sync::Arc;
@@ -25,21 +29,40 @@ impl App {
         })
     }
 
-    /// The view once `index_of` it is not `known`, or when the wait is over. `known` 0: at once.
+    /// The view once the index of `question` is not `known`, or when the wait is over. `known` 0:
+    /// at once.
     pub(super) async fn view_after(
         &self,
         known: u64,
         wait: Duration,
-        index_of: impl Fn(&View) -> u64,
+        question: Question<'_>,
     ) -> Result<Arc<View>, Failure> {
         let view = self.view.load();
-        if known == 0 || index_of(&view) != known {
+        if known == 0 || question.index(&view) != known {
             return Ok(view);
         }
-        self.view_when(wait, |view| index_of(view) != known).await
+        drop(view);
+        let _permit = self.waiter_permit()?;
+        let deadline = Instant::now() + self.shorten(wait);
+        let seat = self.topics.enter(question, &self.view);
+        loop {
+            // Listening first: a view that comes between the look and the wait is not missed.
+            let woken = seat.woken();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            let view = self.view.load();
+            if question.index(&view) != known || seat.is_closed() {
+                return Ok(view);
+            }
+            drop(view);
+            if tokio::time::timeout_at(deadline, woken).await.is_err() {
+                return Ok(self.view.load());
+            }
+        }
     }
 
-    /// The view once it is `ready`, or when the wait is over.
+    /// The view once it is `ready`, or when the wait is over. Looks at every view there is: for the
+    /// few who wait for what has no topic.
     pub(super) async fn view_when(
         &self,
         wait: Duration,
@@ -55,7 +78,7 @@ impl App {
                 return Ok(view);
             }
             match tokio::time::timeout_at(deadline, waiter.changed()).await {
-                // Gathering also keeps a storm of foreign changes from waking this task each time.
+                // Gathering keeps a storm of foreign changes from waking this task each time.
                 Ok(Ok(())) => tokio::time::sleep_until((Instant::now() + coalesce).min(deadline)).await,
                 Ok(Err(_)) | Err(_) => return Ok(waiter.load()),
             }

@@ -2,12 +2,14 @@
 
 use super::filter::{self, Filter};
 use super::query::{ReadOptions, WaitLimits};
-use super::reply::{Failure, Freshness, Outcome, Reply, done, json};
+use super::reply::{Failure, Freshness, Outcome, Reply, done, json, to_json, with_json};
 use super::route::Call;
 use super::shapes::{Node, NodeService, ServiceNode};
+use super::topics::Question;
 use crate::model::Rtt;
 use crate::view::{self, View};
-use http::StatusCode;
+use axum::body::Body;
+use http::{Method, StatusCode};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,10 +29,10 @@ impl Call {
         WaitLimits { default: limits.wait_default, max: limits.wait_max }
     }
 
-    /// Waits if the caller asked for that; `index_of` is the index of the question.
-    pub(super) async fn read(&self, index_of: impl Fn(&View) -> u64) -> Result<Read, Failure> {
+    /// Waits if the caller asked for that.
+    pub(super) async fn read(&self, question: Question<'_>) -> Result<Read, Failure> {
         let options = self.read_options()?;
-        self.read_with(options, index_of).await
+        self.read_with(options, question).await
     }
 
     pub(super) fn read_options(&self) -> Result<ReadOptions, Failure> {
@@ -40,10 +42,10 @@ impl Call {
     pub(super) async fn read_with(
         &self,
         options: ReadOptions,
-        index_of: impl Fn(&View) -> u64,
+        question: Question<'_>,
     ) -> Result<Read, Failure> {
-        let view = self.app.view_after(options.index, options.wait, &index_of).await?;
-        let index = index_of(&view);
+        let view = self.app.view_after(options.index, options.wait, question).await?;
+        let index = question.index(&view);
         Ok(Read { view, options, index, pretty: self.pretty() })
     }
 
@@ -58,6 +60,25 @@ impl Read {
         let mut reply = json(value, self.pretty)?;
         let cached = self.options.cached;
         Freshness { index: self.index, last_contact_ms: last_contact_ms(&self.view), cached }
+            .apply(&mut reply);
+        Ok(reply)
+    }
+
+    /// The same, to be given again while the service that was asked about does not change.
+    pub(super) fn answer_of_service<T: Serialize>(&self, call: &Call, value: &T) -> Outcome {
+        let options = &self.options;
+        let again = call.method == Method::GET
+            && options.index == 0
+            && options.near.is_empty()
+            && !options.cached
+            && !self.pretty;
+        if !again {
+            return self.answer(value);
+        }
+        let bytes = to_json(value)?;
+        call.app.rendered.keep(&call.question, &call.id, self.index, &bytes);
+        let mut reply = with_json(Body::from(bytes));
+        Freshness { index: self.index, last_contact_ms: last_contact_ms(&self.view), cached: false }
             .apply(&mut reply);
         Ok(reply)
     }
@@ -118,7 +139,7 @@ impl Read {
 }
 
 /// How long ago a peer was heard: 0 while there is none to hear.
-fn last_contact_ms(view: &View) -> u64 {
+pub(super) fn last_contact_ms(view: &View) -> u64 {
     if view.member_count() < 2 {
         return 0;
     }
@@ -130,7 +151,7 @@ pub(super) fn datacenters(call: &Call) -> Outcome {
 }
 
 pub(super) async fn nodes(call: &Call) -> Outcome {
-    let read = call.read(View::nodes_index).await?;
+    let read = call.read(Question::Nodes).await?;
     let filter = Filter::parse(&read.options.filter, filter::NODE)?;
     let mut found: Vec<&view::Node> =
         read.view.nodes().map(|n| &**n).filter(|n| read.wants_node(n)).collect();
@@ -148,8 +169,8 @@ pub(super) async fn services(call: &Call) -> Outcome {
     let filter = Filter::parse(&options.filter, filter::SERVICE_NODE)?;
     let plain = options.node_meta.is_empty() && filter.is_empty() && options.peer.is_empty();
     // Picking instances can change the answer without the list of names and tags changing.
-    let index_of = if plain { View::services_index } else { View::catalog_index };
-    let read = call.read_with(options, index_of).await?;
+    let question = if plain { Question::Services } else { Question::Catalog };
+    let read = call.read_with(options, question).await?;
     if plain {
         let list: BTreeMap<&str, Vec<&String>> =
             read.view.services().map(|s| (s.name.as_str(), s.tags.keys().collect())).collect();
@@ -173,23 +194,19 @@ pub(super) async fn service(call: &Call) -> Outcome {
     let options = call.read_options()?;
     let name = call.named("Missing service name")?;
     let filter = Filter::parse(&options.filter, filter::SERVICE_NODE)?;
-    let read = call.read_with(options, |view| view.service_index(name)).await?;
+    let read = call.read_with(options, Question::Service(name)).await?;
     let shapes: Vec<ServiceNode<'_>> = read
         .instances(name)
         .into_iter()
         .map(|(node, instance)| ServiceNode::new(node, instance, read.view.datacenter()))
         .filter(|shape| filter.keeps(shape))
         .collect();
-    read.answer(&shapes)
+    read.answer_of_service(call, &shapes)
 }
 
 /// A node by name, or by the beginning of its identifier.
 fn find_node<'a>(view: &'a View, name: &str) -> Option<&'a view::Node> {
     view.node(name).or_else(|| view.node_by_id_prefix(name)).map(|node| &**node)
-}
-
-fn node_index(view: &View, name: &str) -> u64 {
-    find_node(view, name).map_or_else(|| view.node_index(name), |node| node.index)
 }
 
 #[derive(Serialize)]
@@ -203,7 +220,7 @@ async fn read_node(call: &Call) -> Result<(Read, Filter, &str), Failure> {
     let options = call.read_options()?;
     let name = call.named("Missing node name")?;
     let filter = Filter::parse(&options.filter, filter::NODE_SERVICE)?;
-    let read = call.read_with(options, |view| node_index(view, name)).await?;
+    let read = call.read_with(options, Question::NodeOrId(name)).await?;
     Ok((read, filter, name))
 }
 

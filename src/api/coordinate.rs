@@ -6,6 +6,7 @@
 use super::catalog::Read;
 use super::reply::{Failure, Outcome, json};
 use super::route::Call;
+use super::topics::Question;
 use crate::model::Coordinate;
 use crate::view::{MemberView, View};
 use http::StatusCode;
@@ -56,13 +57,13 @@ fn located(view: &View) -> Vec<Located<'_>> {
 }
 
 pub(super) async fn nodes(call: &Call) -> Outcome {
-    let read: Read = call.read(View::nodes_index).await?;
+    let read: Read = call.read(Question::Nodes).await?;
     read.answer(&located(&read.view))
 }
 
 pub(super) async fn node(call: &Call) -> Outcome {
     let name = call.named("Missing node name")?;
-    let read = call.read(|view| view.node_index(name)).await?;
+    let read = call.read(Question::Node(name)).await?;
     let node = read.view.node(name).and_then(|node| locate(&read.view, node.record.name.as_str()));
     match node {
         Some(node) => read.answer(&[node]),

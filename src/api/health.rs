@@ -6,15 +6,16 @@ use super::query::parse_passing;
 use super::reply::Outcome;
 use super::route::Call;
 use super::shapes::{HealthCheck, ServiceEntry};
+use super::topics::Question;
 use crate::model::CheckStatus;
-use crate::view::{self, Health, View};
+use crate::view::{self, Health};
 
 pub(super) async fn service(call: &Call) -> Outcome {
     let options = call.read_options()?;
     let name = call.named("Missing service name")?;
     let passing = parse_passing(&call.query)?;
     let filter = Filter::parse(&options.filter, filter::SERVICE_ENTRY)?;
-    let read = call.read_with(options, |view| view.service_index(name)).await?;
+    let read = call.read_with(options, Question::Service(name)).await?;
     let shapes: Vec<ServiceEntry<'_>> = read
         .instances(name)
         .into_iter()
@@ -22,14 +23,14 @@ pub(super) async fn service(call: &Call) -> Outcome {
         .map(|(node, instance)| ServiceEntry::new(node, instance, read.view.datacenter()))
         .filter(|shape| filter.keeps(shape))
         .collect();
-    read.answer(&shapes)
+    read.answer_of_service(call, &shapes)
 }
 
 pub(super) async fn checks(call: &Call) -> Outcome {
     let options = call.read_options()?;
     let name = call.named("Missing service name")?;
     let filter = Filter::parse(&options.filter, filter::HEALTH_CHECK)?;
-    let read = call.read_with(options, |view| view.service_index(name)).await?;
+    let read = call.read_with(options, Question::Service(name)).await?;
     let mut found: Vec<(&view::Node, &view::Instance)> = read
         .view
         .instances_of(name)
@@ -49,7 +50,7 @@ pub(super) async fn node(call: &Call) -> Outcome {
     let options = call.read_options()?;
     let name = call.named("Missing node name")?;
     let filter = Filter::parse(&options.filter, filter::HEALTH_CHECK)?;
-    let read = call.read_with(options, |view| view.node_index(name)).await?;
+    let read = call.read_with(options, Question::Node(name)).await?;
     let shapes: Vec<HealthCheck<'_>> = read
         .view
         .node(name)
@@ -65,7 +66,7 @@ pub(super) async fn state(call: &Call) -> Outcome {
     let options = call.read_options()?;
     let word = call.named("Missing check state")?;
     let filter = Filter::parse(&options.filter, filter::HEALTH_CHECK)?;
-    let read = call.read_with(options, View::checks_index).await?;
+    let read = call.read_with(options, Question::Checks).await?;
     let shapes: Vec<HealthCheck<'_>> = match word {
         "any" => in_state(&read, None),
         word => match CheckStatus::from_word(word) {

@@ -45,6 +45,7 @@ pub(super) fn refused(error: RequestError) -> Failure {
         RequestError::Keyring(KeyringError::Unknown(_)) => Failure::not_found(text),
         RequestError::Keyring(KeyringError::Leaving) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, text),
         RequestError::Keyring(_) => Failure::new(StatusCode::CONFLICT, text),
+        RequestError::Fire(error) => super::event::refusal(&error),
         RequestError::NotDurable(_)
         | RequestError::NotKept(_)
         | RequestError::Join(_)

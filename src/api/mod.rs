@@ -2,7 +2,7 @@
 //!
 //! Owns paths, parameters, shapes, headers and error texts. Reads are answered from the view and
 //! never reach the agent's loop; changes are sent to it as a [`request::Request`] and answered when
-//! it replied. Opens no socket ([`router`] is served by the agent) and decides nothing about
+//! it replied. Opens no socket ([`Api`] is served by the agent) and decides nothing about
 //! membership or catalog.
 //!
 //! One table in `route` says which paths exist and what they accept. Everything that callers can
@@ -12,16 +12,22 @@
 mod agent;
 mod blocking;
 mod catalog;
+mod catalog_writes;
 mod coordinate;
 pub(crate) mod definition;
 mod duration;
+mod event;
 mod filter;
 mod health;
 pub(crate) mod json;
 mod keyring;
 mod local;
 mod local_reads;
+mod metrics;
+mod monitor;
+mod openapi;
 mod query;
+mod rendered;
 mod reply;
 pub mod request;
 mod route;
@@ -29,12 +35,20 @@ mod shapes;
 mod shoal;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod unsupported;
 mod watch;
 
+pub use monitor::{LogFeed, LogStyle};
+
 use crate::model::{NodeId, NodeName};
 use crate::view::ViewReader;
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use futures_util::future::{Either, Ready, ready};
 use request::Request;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -56,7 +70,8 @@ pub struct Limits {
     pub wait_max: Duration,
     /// How long a change may take until its caller is told that it is not known what became of it.
     pub request_timeout: Duration,
-    /// How long to gather further changes before a blocked request is answered.
+    /// The first change is told at once; while changes keep coming, requests that wait for the same
+    /// thing are answered this often at most.
     pub coalesce: Duration,
 }
 
@@ -64,7 +79,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: 1 << 20,
-            waiters_max: 4096,
+            waiters_max: 16_384,
             wait_default: Duration::from_secs(300),
             wait_max: Duration::from_secs(600),
             request_timeout: Duration::from_secs(30),
@@ -117,6 +132,8 @@ pub struct Context {
     pub info: StaticInfo,
     /// What others that serve tell of themselves.
     pub more_metrics: MoreMetrics,
+    /// The agent's log; `None` when it is not this agent's to give.
+    pub logs: Option<LogFeed>,
 }
 
 /// Appends further metrics to those of `GET /metrics`, as Prometheus text.
@@ -150,17 +167,84 @@ struct App {
     requests: mpsc::Sender<Request>,
     info: StaticInfo,
     more_metrics: MoreMetrics,
+    logs: Option<LogFeed>,
+    /// When this was made, for what is told about times since.
+    started: tokio::time::Instant,
     /// One permit per request that waits for a change.
     waiters: Arc<Semaphore>,
+    /// Whom a change wakes.
+    topics: topics::Topics,
+    /// Answers that were written before.
+    rendered: rendered::Rendered,
     /// Spreads the ends of waits.
     jitter: std::sync::atomic::AtomicU64,
 }
 
+impl App {
+    /// The present, by the clock that was read at the start.
+    fn wall_clock(&self) -> jiff::Timestamp {
+        let ms = u128::from(self.info.started_unix_ms) + self.started.elapsed().as_millis();
+        let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX)
+    }
+}
+
 /// The API as a service for every listener. Cheap to clone.
-pub fn router(context: Context) -> axum::Router {
-    let Context { view, requests, info, more_metrics } = context;
-    let waiters = Arc::new(Semaphore::new(info.limits.waiters_max.min(Semaphore::MAX_PERMITS)));
-    let jitter = std::sync::atomic::AtomicU64::new(info.started_unix_ms);
-    let app = Arc::new(App { view, requests, info, more_metrics, waiters, jitter });
-    axum::Router::new().fallback(route::dispatch).with_state(app)
+#[derive(Clone)]
+pub struct Api(Arc<App>);
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("node", &self.0.info.node).finish_non_exhaustive()
+    }
+}
+
+/// What answers one request: at once from what was written before, or after some work.
+pub type Answering = Either<Ready<Answer>, Pin<Box<dyn Future<Output = Answer> + Send>>>;
+
+type Answer = Result<http::Response<Body>, Infallible>;
+
+impl Api {
+    /// The API over what the agent publishes.
+    pub fn new(context: Context) -> Self {
+        let Context { view, requests, info, more_metrics, logs } = context;
+        let waiters = Arc::new(Semaphore::new(info.limits.waiters_max.min(Semaphore::MAX_PERMITS)));
+        let jitter = std::sync::atomic::AtomicU64::new(info.started_unix_ms);
+        Self(Arc::new(App {
+            view,
+            requests,
+            topics: topics::Topics::new(info.limits.coalesce),
+            info,
+            more_metrics,
+            logs,
+            started: tokio::time::Instant::now(),
+            waiters,
+            rendered: rendered::Rendered::default(),
+            jitter,
+        }))
+    }
+
+    /// Answers a request.
+    pub fn answer<B>(&self, request: http::Request<B>) -> Answering
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if let Some(reply) = self.0.rendered(&request) {
+            return Either::Left(ready(Ok(reply)));
+        }
+        let app = Arc::clone(&self.0);
+        let answer = async move { Ok(route::dispatch(app, request.map(Body::new)).await) };
+        Either::Right(Box::pin(answer))
+    }
+}
+
+impl hyper::service::Service<http::Request<hyper::body::Incoming>> for Api {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: http::Request<hyper::body::Incoming>) -> Answering {
+        self.answer(request)
+    }
 }

@@ -79,6 +79,15 @@ pub(super) fn check_tenancy(query: &Query, headers: &HeaderMap) -> Result<(), Fa
     Ok(())
 }
 
+/// Refuses datacenters other than this one.
+pub(super) fn check_datacenter(query: &Query, datacenter: &str) -> Result<(), Failure> {
+    let wanted = if query.has("datacenter") { query.get("datacenter") } else { query.get("dc") };
+    if wanted.is_empty() || wanted == datacenter {
+        return Ok(());
+    }
+    Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "No path to datacenter"))
+}
+
 /// How long a blocked query may wait: what is used when the caller names nothing, and the most.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WaitLimits {
@@ -128,10 +137,7 @@ impl ReadOptions {
             check_cache_control(headers)?;
         }
         check_tenancy(query, headers)?;
-        let wanted = if query.has("datacenter") { query.get("datacenter") } else { query.get("dc") };
-        if !(wanted.is_empty() || wanted == datacenter) {
-            return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "No path to datacenter"));
-        }
+        check_datacenter(query, datacenter)?;
         let node_meta = query
             .all("node-meta")
             .map(|pair| {

@@ -1,6 +1,7 @@
 //! Answers: JSON with the headers clients look for, and errors as plain text.
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -68,19 +69,29 @@ pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Reply {
     with_body(status, Some("text/plain; charset=utf-8"), Body::from(text.into()))
 }
 
+/// 200 with JSON that is written already.
+pub(super) fn with_json(body: Body) -> Reply {
+    with_body(StatusCode::OK, Some("application/json"), body)
+}
+
+/// An object or a list as bytes.
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Failure> {
+    let bytes = serde_json::to_vec(value);
+    bytes.map(Bytes::from).map_err(|e| Failure::internal(format!("could not write the answer: {e}")))
+}
+
 /// An object or a list; indented by four spaces if the caller asked for that.
 pub(super) fn json<T: Serialize + ?Sized>(value: &T, pretty: bool) -> Outcome {
     let failed = |e: serde_json::Error| Failure::internal(format!("could not write the answer: {e}"));
-    let mut bytes = Vec::new();
-    if pretty {
-        let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-        let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-        value.serialize(&mut writer).map_err(failed)?;
-        bytes.push(b'\n');
-    } else {
-        serde_json::to_writer(&mut bytes, value).map_err(failed)?;
+    if !pretty {
+        return Ok(with_json(Body::from(to_json(value)?)));
     }
-    Ok(with_body(StatusCode::OK, Some("application/json"), Body::from(bytes)))
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    value.serialize(&mut writer).map_err(failed)?;
+    bytes.push(b'\n');
+    Ok(with_json(Body::from(bytes)))
 }
 
 /// Adds a header; a value that cannot stand in one is left out.

@@ -1,6 +1,10 @@
 //! What the API asks of the agent's loop. Reads never come this way: they are answered from the view.
 
-use crate::model::{KeyringCommand, KeyringError, LocalCommand, LocalError, NodeName};
+use crate::model::{
+    KeyringCommand, KeyringError, LocalCommand, LocalError, NodeName, UserEvent, UserEventContent,
+    UserEventError,
+};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Why the agent refused or failed.
@@ -18,6 +22,9 @@ pub enum RequestError {
     /// See [`crate::model::MemberStatus`]; the text says why.
     #[error("{0}")]
     ForceLeave(String),
+    /// An event was not fired.
+    #[error(transparent)]
+    Fire(#[from] UserEventError),
     /// A reload was refused; the text names file and key.
     #[error("{0}")]
     Reload(String),
@@ -55,6 +62,8 @@ pub enum Request {
     },
     /// A change of the cluster's keyring. Answered when it is durable on this host.
     Keyring(KeyringCommand, Reply<()>),
+    /// Fire an event; answered with it once it is on its way.
+    Fire(Box<UserEventContent>, Reply<Arc<UserEvent>>),
     /// Re-read configuration files.
     Reload(Reply<()>),
 }

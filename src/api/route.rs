@@ -6,11 +6,11 @@
 use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
 use super::{
-    App, Caller, agent, catalog, coordinate, health, keyring, local, local_reads, shoal, unsupported, watch,
+    App, Caller, agent, catalog, catalog_writes, coordinate, event, health, keyring, local, local_reads,
+    metrics, monitor, openapi, shoal, unsupported, watch,
 };
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +42,9 @@ pub(super) enum Endpoint {
     Leave,
     ForceLeave,
     Reload,
+    AgentMetrics,
+    Monitor,
+    Host,
     Datacenters,
     CatalogNodes,
     CatalogServices,
@@ -62,6 +65,7 @@ pub(super) enum Endpoint {
     InstallKey,
     UseKey,
     RemoveKey,
+    OpenApi,
     Metrics,
     KeyValue,
     Acl,
@@ -70,6 +74,8 @@ pub(super) enum Endpoint {
     CoordinatesOfNode,
     CoordinatesOfDatacenters,
     UpdateCoordinate,
+    FireEvent,
+    EventList,
     CatalogRegister,
     CatalogDeregister,
     Unsupported(&'static str),
@@ -77,6 +83,8 @@ pub(super) enum Endpoint {
 
 const GET: &[Method] = &[Method::GET];
 const PUT: &[Method] = &[Method::PUT];
+/// Some clients fire events with POST, which their server refuses.
+const PUT_POST: &[Method] = &[Method::PUT, Method::POST];
 const GET_PUT: &[Method] = &[Method::GET, Method::PUT];
 const GET_POST: &[Method] = &[Method::GET, Method::POST];
 const KEY_VALUE: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
@@ -96,13 +104,9 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/agent/version", GET, Endpoint::Version),
     ("/v1/agent/leave", PUT, Endpoint::Leave),
     ("/v1/agent/reload", PUT, Endpoint::Reload),
-    (
-        "/v1/agent/metrics",
-        GET,
-        Endpoint::Unsupported("agent/metrics as JSON (GET /metrics serves Prometheus text) is"),
-    ),
-    ("/v1/agent/monitor", GET, Endpoint::Unsupported("agent/monitor is")),
-    ("/v1/agent/host", GET, Endpoint::Unsupported("agent/host is")),
+    ("/v1/agent/metrics", GET, Endpoint::AgentMetrics),
+    ("/v1/agent/monitor", GET, Endpoint::Monitor),
+    ("/v1/agent/host", GET, Endpoint::Host),
     ("/v1/catalog/datacenters", GET, Endpoint::Datacenters),
     ("/v1/catalog/nodes", GET, Endpoint::CatalogNodes),
     ("/v1/catalog/services", GET, Endpoint::CatalogServices),
@@ -119,6 +123,7 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/shoal/rtt", GET, Endpoint::ShoalRtt),
     ("/v1/shoal/keyring", GET, Endpoint::Keyring),
     ("/v1/shoal/keyring/install", PUT, Endpoint::InstallKey),
+    ("/v1/shoal/openapi.json", GET, Endpoint::OpenApi),
     ("/v1/txn", PUT, Endpoint::Unsupported("transactions are")),
     ("/v1/query", GET_POST, Endpoint::Queries),
     ("/v1/exported-services", GET, Endpoint::Unsupported("exported services are")),
@@ -126,7 +131,7 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/peerings", GET, Endpoint::Unsupported("peering is")),
     ("/v1/config", PUT, Endpoint::Unsupported("configuration entries are")),
     ("/v1/snapshot", GET_PUT, Endpoint::Unsupported("snapshots are")),
-    ("/v1/event/list", GET, Endpoint::Unsupported("events are")),
+    ("/v1/event/list", GET, Endpoint::EventList),
 ];
 
 /// Paths with an id after them. None is a prefix of another.
@@ -163,7 +168,7 @@ const WITH_ID: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/query/", ANY, Endpoint::Queries),
     ("/v1/coordinate/node/", GET, Endpoint::CoordinatesOfNode),
     ("/v1/session/", ANY, Endpoint::Unsupported("sessions are")),
-    ("/v1/event/fire/", PUT, Endpoint::Unsupported("events are")),
+    ("/v1/event/fire/", PUT_POST, Endpoint::FireEvent),
     ("/v1/operator/", ANY, Endpoint::Unsupported("operator endpoints are")),
     ("/v1/connect/", ANY, Endpoint::Unsupported("Connect is")),
     ("/v1/config/", ANY, Endpoint::Unsupported("configuration entries are")),
@@ -182,6 +187,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// Who asks, if that is known.
     pub(super) caller: Option<Caller>,
+    /// Path and query as they came.
+    pub(super) question: String,
     /// Behind a lock, never contended, because a body may not be shared and the rest is.
     body: Mutex<Body>,
 }
@@ -214,7 +221,7 @@ impl Call {
 }
 
 /// Answers one request.
-pub(super) async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Reply {
+pub(super) async fn dispatch(app: Arc<App>, request: Request<Body>) -> Reply {
     let head = request.method() == Method::HEAD;
     let in_v1 = request.uri().path().starts_with("/v1/");
     let mut reply = answer(app, request).await.unwrap_or_else(Failure::into_reply);
@@ -245,6 +252,13 @@ fn find(path: &str) -> Option<(&'static [Method], Endpoint, &str)> {
         .find_map(|(prefix, methods, endpoint)| Some((*methods, *endpoint, path.strip_prefix(prefix)?)))
 }
 
+/// Every path or prefix, whether an id follows it, and its methods.
+#[cfg(test)]
+pub(super) fn routes() -> impl Iterator<Item = (&'static str, bool, &'static [Method])> {
+    let exact = EXACT.iter().map(|(path, methods, _)| (*path, false, *methods));
+    exact.chain(WITH_ID.iter().map(|(path, methods, _)| (*path, true, *methods)))
+}
+
 fn not_found(path: &str) -> Failure {
     Failure::not_found(if path.contains("/v1/") {
         "Invalid URL path: not a recognized HTTP API endpoint\n"
@@ -266,9 +280,35 @@ async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     let undecodable = || Failure::bad("Invalid URL path: want UTF-8 in percent-encoding");
     let id = decode(id, false).ok_or_else(undecodable)?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
-    let caller = parts.extensions.get::<ConnectInfo<Caller>>().map(|info| info.0);
+    let question = parts.uri.path_and_query().map_or_else(String::new, |text| text.as_str().to_owned());
+    let headers = copied(&parts.headers);
+    let caller = parts.extensions.get::<Caller>().copied();
     let body = Mutex::new(body);
-    handle(endpoint, Call { app, method, id, query, headers: parts.headers, caller, body }).await
+    drop((parts.uri, parts.headers));
+    handle(endpoint, Call { app, method, id, query, headers, caller, question, body }).await
+}
+
+/// Headers that some answer depends on.
+const HEADERS_READ: [HeaderName; 5] = [
+    ACCEPT,
+    CACHE_CONTROL,
+    HeaderName::from_static("x-consul-namespace"),
+    HeaderName::from_static("x-consul-partition"),
+    HeaderName::from_static("last-event-id"),
+];
+
+/// Those of a request, copied: as they came they are parts of the connection's buffer, which a request
+/// that waits for minutes would keep.
+fn copied(headers: &HeaderMap) -> HeaderMap {
+    let mut copies = HeaderMap::new();
+    for name in &HEADERS_READ {
+        for value in headers.get_all(name) {
+            if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                copies.append(name, copy);
+            }
+        }
+    }
+    copies
 }
 
 /// 405, or the list of methods when that was the question.
@@ -331,7 +371,11 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::InstallKey => keyring::install(call).await,
         Endpoint::UseKey => keyring::use_key(call).await,
         Endpoint::RemoveKey => keyring::remove(call).await,
-        Endpoint::Metrics => shoal::metrics(&call),
+        Endpoint::OpenApi => Ok(openapi::document()),
+        Endpoint::Metrics => metrics::prometheus(&call),
+        Endpoint::AgentMetrics => metrics::agent(&call),
+        Endpoint::Monitor => monitor::stream(&call),
+        Endpoint::Host => agent::host(&call),
         Endpoint::KeyValue => unsupported::key_value(&call).await,
         Endpoint::Acl => unsupported::acl(),
         Endpoint::Queries => unsupported::queries(&call),
@@ -339,8 +383,10 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::CoordinatesOfNode => coordinate::node(&call).await,
         Endpoint::CoordinatesOfDatacenters => coordinate::datacenters(&call),
         Endpoint::UpdateCoordinate => coordinate::update(),
-        Endpoint::CatalogRegister => unsupported::foreign_node("catalog/register"),
-        Endpoint::CatalogDeregister => unsupported::foreign_node("catalog/deregister"),
+        Endpoint::FireEvent => event::fire(call).await,
+        Endpoint::EventList => event::list(&call).await,
+        Endpoint::CatalogRegister => catalog_writes::register(call).await,
+        Endpoint::CatalogDeregister => catalog_writes::deregister(call).await,
         Endpoint::Unsupported(thing) => Err(Failure::unsupported(thing)),
     }
 }

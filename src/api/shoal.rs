@@ -1,12 +1,9 @@
-//! Shoal's own questions: `shoal/status`, `shoal/members`, `/metrics`.
+//! Shoal's own questions: `shoal/status`, `shoal/members`.
 
-use super::reply::{Outcome, json, text};
+use super::reply::{Outcome, json};
 use super::route::Call;
-use crate::view::{MemberCounts, Propagation, View};
-use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use crate::view::MemberCounts;
 use serde_json::{Value, json as object};
-use std::fmt::Write as _;
 
 fn counts(counts: MemberCounts) -> Value {
     let MemberCounts { alive, suspect, failed, left } = counts;
@@ -79,68 +76,4 @@ pub(super) fn members(call: &Call) -> Outcome {
     let view = call.app.view.load();
     let list: Vec<Value> = view.members().map(|m| member(m)).collect();
     json(&list, call.pretty())
-}
-
-/// A metric's name as Prometheus allows it: letters, digits and underscores.
-fn metric_name(name: &str) -> String {
-    let name: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
-    if name.starts_with("shoal_") { name } else { format!("shoal_{name}") }
-}
-
-/// Prometheus text, version 0.0.4. What only rises ends in `_total`; the rest
-/// are values as they are now.
-fn exposition(view: &View, waiting: usize) -> String {
-    let mut out = String::new();
-    let MemberCounts { alive, suspect, failed, left } = view.member_counts();
-    // Writing to a string cannot fail.
-    let _ = writeln!(out, "# TYPE shoal_members gauge");
-    for (state, count) in [("alive", alive), ("suspect", suspect), ("failed", failed), ("left", left)] {
-        let _ = writeln!(out, "shoal_members{{state=\"{state}\"}} {count}");
-    }
-    let gauges = [
-        ("shoal_catalog_nodes", view.node_count()),
-        ("shoal_catalog_services", view.service_count()),
-        ("shoal_catalog_instances", view.instance_count()),
-        ("shoal_catalog_checks", view.check_count()),
-        ("shoal_api_waiting_requests", waiting),
-    ];
-    for (name, value) in gauges {
-        let _ = writeln!(out, "# TYPE {name} gauge\n{name} {value}");
-    }
-    propagation(&view.status().propagation, &mut out);
-    for (name, value) in &view.status().counters {
-        let name = metric_name(name);
-        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-        let _ = writeln!(out, "# TYPE {name} {kind}\n{name} {value}");
-    }
-    out
-}
-
-/// A histogram, as Prometheus wants one.
-fn propagation(ages: &Propagation, out: &mut String) {
-    const NAME: &str = "shoal_propagation_seconds";
-    let _ = writeln!(
-        out,
-        "# HELP {NAME} Age of a change of another node when its rumour arrived here: the time that each agent \
-         on its way kept it, and half a round trip a hop. No two clocks are compared.\n# TYPE {NAME} histogram"
-    );
-    for (bound_us, count) in &ages.buckets {
-        let _ = writeln!(out, "{NAME}_bucket{{le=\"{}\"}} {count}", *bound_us as f64 / 1e6);
-    }
-    let Propagation { count, sum_us, .. } = ages;
-    let _ = writeln!(out, "{NAME}_bucket{{le=\"+Inf\"}} {count}");
-    let _ = writeln!(out, "{NAME}_sum {}\n{NAME}_count {count}", *sum_us as f64 / 1e6);
-}
-
-pub(super) fn metrics(call: &Call) -> Outcome {
-    let view = call.app.view.load();
-    let limits = &call.app.info.limits;
-    let waiting = limits.waiters_max.saturating_sub(call.app.waiters.available_permits());
-    let mut told = exposition(&view, waiting);
-    call.app.more_metrics.append(&mut told);
-    let mut reply = text(StatusCode::OK, told);
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    reply.headers_mut().insert(CONTENT_TYPE, kind);
-    Ok(reply)
 }

@@ -1,8 +1,13 @@
 //! The API as its callers see it, against a small stand-in for the agent's loop.
 
+mod agent_reads;
 mod blocking;
+mod catalog_writes;
 mod coordinates;
+mod dialect;
 mod errors;
+mod events;
+mod openapi;
 mod shapes;
 mod watch;
-mod world;
+pub(super) mod world;

@@ -5,10 +5,8 @@
 use super::query::ReadOptions;
 use super::reply::{Failure, Freshness, Outcome, done, json, text};
 use super::route::Call;
+use super::topics::{EMPTY_INDEX, Question};
 use http::{Method, StatusCode};
-
-/// The index of a store that never held anything.
-const EMPTY_INDEX: u64 = 1;
 
 /// Reads look like those of an empty store, waiting included: clients that keep optional settings
 /// there go on without them and do not spin. Writes are refused.
@@ -17,7 +15,7 @@ pub(super) async fn key_value(call: &Call) -> Outcome {
         return Err(Failure::unsupported("the key/value store is"));
     }
     let options: ReadOptions = call.read_options()?;
-    let view = call.app.view_after(options.index, options.wait, |_| EMPTY_INDEX).await?;
+    let view = call.app.view_after(options.index, options.wait, Question::Nothing).await?;
     drop(view);
     let mut reply = if call.query.has("keys") && call.id.is_empty() {
         json::<[(); 0]>(&[], call.pretty())?
@@ -45,12 +43,4 @@ pub(super) fn queries(call: &Call) -> Outcome {
     let mut reply = json::<[(); 0]>(&[], call.pretty())?;
     Freshness { index: EMPTY_INDEX, last_contact_ms: 0, cached: false }.apply(&mut reply);
     Ok(reply)
-}
-
-/// Every agent owns its own entries and nobody else's.
-pub(super) fn foreign_node(what: &str) -> Outcome {
-    let text = format!(
-        "{what} is not supported: register through the agent on that node (PUT /v1/agent/service/register)"
-    );
-    Err(Failure::new(StatusCode::NOT_IMPLEMENTED, text))
 }

@@ -14,6 +14,7 @@ mod failure;
 mod heartbeat;
 mod keyring;
 mod members;
+mod monitor;
 mod node;
 mod output;
 mod register;
@@ -104,6 +105,8 @@ pub enum Command {
     Info(node::Info),
     /// Print the agent's counters in Prometheus' text format
     Metrics(node::Metrics),
+    /// Print the agent's log as it is written
+    Monitor(monitor::Monitor),
     /// Make the agent read its service files, tags, log level and keyring again
     Reload(node::Reload),
     /// Make a key for the cluster's gossip
@@ -191,6 +194,7 @@ async fn dispatch(
         Command::Maintenance(args) => node::maintenance(args, output).await,
         Command::Info(args) => node::info(args, output).await,
         Command::Metrics(args) => node::metrics(args, output).await,
+        Command::Monitor(args) => monitor::monitor(args, output).await,
         Command::Reload(args) => node::reload(args, output).await,
         Command::Keygen(args) => keyring::keygen(&args, output),
         Command::Keyring(args) => keyring::keyring(args, output).await,

@@ -265,6 +265,9 @@ fn the_agent_itself_is_asked_and_told() {
     assert_eq!(answer(&agent, &["info"]), "cluster        shoal\nmembers.alive  1\nnode           n1\n");
     assert_eq!(answer_json(&agent, &["info"])["members"]["alive"], 1);
     assert_eq!(answer(&agent, &["metrics"]), "shoal_members 1\n");
+    assert_eq!(answer(&agent, &["monitor", "--log-level", "warn"]), "a line\nanother\n");
+    answer(&agent, &["monitor", "--json"]);
+    assert_eq!(agent.asked("GET /v1/agent/monitor?loglevel=info&logjson=true"), 1);
     assert_eq!(answer(&agent, &["maintenance", "on", "--reason", "a b"]), "this node is in maintenance\n");
     assert_eq!(agent.asked("PUT /v1/agent/maintenance?enable=true&reason=a b"), 1);
     assert_eq!(answer(&agent, &["maintenance", "off", "--service", "web"]), "web is out of maintenance\n");

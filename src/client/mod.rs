@@ -25,6 +25,7 @@ mod answers;
 mod calls;
 mod duration;
 mod error;
+mod log;
 mod registration;
 mod resolve;
 mod service;
@@ -42,6 +43,7 @@ pub use answers::{Check, Health, Instance, Key, Member, Node, Rtt, ServiceInstan
 pub use calls::{Client, Query};
 pub use duration::{format_duration, parse_duration};
 pub use error::Error;
+pub use log::Log;
 pub use registration::Registration;
 pub use resolve::Endpoint;
 pub use service::{CheckSpec, IntoTtl, Service};

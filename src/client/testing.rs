@@ -216,6 +216,7 @@ impl FakeState {
             "shoal/status" => {
                 json(json!({"node": "n1", "cluster": "shoal", "members": {"alive": 1}, "counters": {"a": 1}}))
             }
+            "agent/monitor" => text(200, "a line\nanother\n"),
             "/metrics" => text(200, "shoal_members 1\n"),
             _ => text(404, "not a recognized HTTP API endpoint"),
         }

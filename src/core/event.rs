@@ -1,7 +1,7 @@
 //! What happened inside the agent, for whoever drives it.
 
 use crate::core::sealing::StrangeKey;
-use crate::model::{CheckId, EntryKey, Generation, NodeKey, NodeName, Probe};
+use crate::model::{CheckId, EntryKey, Generation, NodeKey, NodeName, Probe, UserEvent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +33,9 @@ pub enum Event {
     },
     /// A check was deregistered or replaced while a run of it was under way: end that run.
     ProbeEnded(CheckId),
+    /// Somebody fired an event, for the first time that this agent hears of it. Whether it is meant
+    /// for this node is for whoever drives the agent to say.
+    UserEventHeard(Arc<UserEvent>),
     /// The generation was raised because peers remember a higher one: persist it now.
     GenerationRaised(Generation),
     /// The first exchange with a cluster completed.

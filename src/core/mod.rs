@@ -32,6 +32,7 @@ pub mod stats;
 mod swim;
 #[cfg(test)]
 mod tests;
+mod user_events;
 
 pub use agent::{Agent, ForceLeaveError, Identity, Outgoing};
 pub use config::{Config, ConfigError, Effective, Membership, SettingValue, Settings};

@@ -16,6 +16,7 @@ mod packed;
 mod probe;
 mod service;
 mod time;
+mod user_event;
 
 pub use check::{
     Alias, CheckDefinition, CheckKind, CheckRecord, CheckStatus, OUTPUT_BYTES_MAX, captured_output,
@@ -33,6 +34,10 @@ pub use packed::{CheckText, PackedCheck, PackedEntry, PackedService, ServiceText
 pub use probe::{HttpProbe, Probe, ProbeTarget, ProbeTls};
 pub use service::{Port, ServiceDefinition, ServiceRecord, TaggedAddress, Weights};
 pub use time::Instant;
+pub use user_event::{
+    USER_EVENT_BYTES_MAX, USER_EVENT_FILTER_BYTES_MAX, USER_EVENT_REGEX_BYTES_MAX, UserEvent,
+    UserEventContent, UserEventError, UserEventId,
+};
 
 use std::collections::BTreeMap;
 

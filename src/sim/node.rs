@@ -9,7 +9,7 @@ use super::reference::Reference;
 use crate::core::{Config, Keyring};
 use crate::model::{
     CheckStatus, Generation, Instant, KeyMaterial, LocalCheck, LocalState, NodeId, NodeName,
-    ServiceDefinition,
+    ServiceDefinition, UserEventId,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -136,6 +136,8 @@ pub(crate) struct Node {
     pub(crate) joined_after: Option<Duration>,
     pub(crate) name_taken: bool,
     pub(crate) left_acknowledged_by: Option<usize>,
+    /// Events that its processes told of.
+    pub(crate) events_heard: Vec<UserEventId>,
     /// Counted over all processes that ended.
     pub(crate) rejoins_before: u64,
     /// Probes started and unanswered, counted likewise.

@@ -50,6 +50,7 @@ impl Trace {
             Event::MemberChanged(key) => (1_u8, key).hash(&mut self.hash),
             Event::MemberRemoved(key) => (2_u8, key).hash(&mut self.hash),
             Event::EntryChanged(owner, key) => (3_u8, owner, key).hash(&mut self.hash),
+            Event::UserEventHeard(event) => (5_u8, event.id.0).hash(&mut self.hash),
             Event::LocalChanged
             | Event::ProbeDue { .. }
             | Event::ProbeEnded(_)

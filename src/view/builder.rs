@@ -11,10 +11,10 @@ mod nodes;
 
 use super::log::{Change, ChangeKind};
 use super::table::{Folded, Node, fold};
-use super::{AgentStatus, View, ViewReader};
+use super::{AgentStatus, USER_EVENTS_MAX, View, ViewReader};
 use crate::model::{
     CheckId, CheckRecord, Generation, InstanceId, LocalState, Member, NodeKey, NodeName, NodeRecord,
-    PackedCheck, PackedService, ServiceRecord, Version,
+    PackedCheck, PackedService, ServiceRecord, UserEvent, Version,
 };
 use arc_swap::ArcSwap;
 use known::Owner;
@@ -33,7 +33,7 @@ pub struct ViewBuilder {
     dirty: bool,
     /// Something changed that readers wait for: the next publish has a new index.
     visible: bool,
-    /// Registrations of this host changed: waiters must look, though no index rises.
+    /// Registrations of this host changed, or an event came: waiters must look, though no index rises.
     local_changed: bool,
 }
 
@@ -184,6 +184,16 @@ impl ViewBuilder {
         self.local_changed |= !same_services;
         self.next.local = local;
         self.dirty = true;
+    }
+
+    /// An event that was meant for this node came.
+    pub fn push_user_event(&mut self, event: Arc<UserEvent>) {
+        let events = Arc::make_mut(&mut self.next.user_events);
+        if events.len() >= USER_EVENTS_MAX {
+            events.pop_front();
+        }
+        events.push_back(event);
+        self.local_changed = true;
     }
 
     /// What the agent tells about itself. Wakes nobody.

@@ -42,11 +42,14 @@ pub use table::{
     SERVICE_MAINTENANCE_PREFIX, Service, fold,
 };
 
-use crate::model::{LocalState, MemberStatus, NodeKey, Rtt};
+use crate::model::{LocalState, MemberStatus, NodeKey, Rtt, UserEvent};
 use gone::Gone;
 use imbl::OrdMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// Fired events that are kept; then the oldest goes.
+pub const USER_EVENTS_MAX: usize = 256;
 
 /// What the agent tells about itself beyond the tables; published with the view, at least once a
 /// second.
@@ -116,6 +119,7 @@ pub struct View {
     checks_index: u64,
     log: ChangeLog,
     local: LocalState,
+    user_events: Arc<VecDeque<Arc<UserEvent>>>,
     status: Arc<AgentStatus>,
 }
 
@@ -139,6 +143,7 @@ impl View {
             checks_index: seed,
             log: ChangeLog::new(seed),
             local: LocalState::default(),
+            user_events: Arc::default(),
             status: Arc::new(AgentStatus::default()),
         }
     }
@@ -314,6 +319,11 @@ impl View {
     /// What is registered on this host, with output and TTL state.
     pub fn local(&self) -> &LocalState {
         &self.local
+    }
+
+    /// Events that were meant for this node, oldest first.
+    pub fn user_events(&self) -> impl DoubleEndedIterator<Item = &Arc<UserEvent>> {
+        self.user_events.iter()
     }
 
     /// What the agent tells about itself.

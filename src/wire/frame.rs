@@ -6,7 +6,7 @@
 use super::codec::{self, Malformed, fixed64};
 use super::coordinate::PackedCoordinate;
 use super::keyring::SharedKeyring;
-use crate::model::{EntryKey, Generation, Incarnation, NodeId, NodeKey, NodeName, Version};
+use crate::model::{EntryKey, Generation, Incarnation, NodeId, NodeKey, NodeName, UserEvent, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
@@ -500,6 +500,8 @@ pub enum Frame {
     Echo(Digest, SocketAddr),
     /// This datagram is meant for that node; whoever else gets it takes it for a copy gone astray.
     For(NodeKey),
+    /// An event that was fired, and its age as in [`Frame::Ages`].
+    UserEvent(UserEvent, u32),
 }
 
 /// An age that is not known, or is over an hour.
@@ -527,6 +529,7 @@ const KEYRING_DIGEST: u8 = 20;
 const CHALLENGE: u8 = 21;
 const ECHO: u8 = 22;
 const FOR: u8 = 23;
+const USER_EVENT: u8 = 24;
 
 /// Bytes that a frame takes besides its body.
 pub const FRAME_OVERHEAD_BYTES: usize = 3;
@@ -557,6 +560,7 @@ impl Frame {
             Self::Challenge(_) => "challenge",
             Self::Echo(..) => "echo",
             Self::For(_) => "for",
+            Self::UserEvent(..) => "user_event",
         }
     }
 
@@ -590,6 +594,7 @@ impl Frame {
             Self::Challenge(b) => put(CHALLENGE, b, out),
             Self::Echo(cookie, addr) => put(ECHO, &(cookie, addr), out),
             Self::For(b) => put(FOR, b, out),
+            Self::UserEvent(event, age) => put(USER_EVENT, &(event, age), out),
         };
         let length = out.len() - start - FRAME_OVERHEAD_BYTES;
         let length = u16::try_from(length).expect("a frame's body is bounded by the datagram");
@@ -637,6 +642,10 @@ impl Frame {
                 Self::Echo(cookie, addr)
             }
             FOR => Self::For(codec::decode(body)?),
+            USER_EVENT => {
+                let (event, age) = codec::decode(body)?;
+                Self::UserEvent(event, age)
+            }
             _ => return Ok(None),
         }))
     }

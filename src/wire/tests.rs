@@ -222,6 +222,20 @@ fn frames() -> impl Strategy<Value = Frame> {
             false => CoordinateMessage::Told(PackedCoordinate::pack(&coordinate)),
         }
     });
+    let user_event = (any::<u128>(), prop::collection::vec(any::<u8>(), 0..500), any::<u32>()).prop_map(
+        |(id, payload, age)| {
+            let text = |n: usize| "x".repeat(n);
+            let content = UserEventContent {
+                name: text(12),
+                payload,
+                node_filter: text(100),
+                service_filter: text(100),
+                tag_filter: text(56),
+            };
+            let from = NodeName::new(text(128)).expect("valid");
+            Frame::UserEvent(UserEvent { id: UserEventId::from_random(id), from, content }, age)
+        },
+    );
     prop_oneof![
         swim.prop_map(Frame::Swim),
         prop::collection::vec(updates(), 0..9).prop_map(Frame::Members),
@@ -241,6 +255,7 @@ fn frames() -> impl Strategy<Value = Frame> {
         nack.prop_map(Frame::Nack),
         coordinate.prop_map(Frame::Coordinate),
         guards(),
+        user_event,
     ]
 }
 

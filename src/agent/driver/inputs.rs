@@ -4,8 +4,10 @@
 use super::{Driver, Ended, PER_TURN_MAX, answer_later};
 use crate::agent::checks::{Finding, Outcome};
 use crate::agent::keys;
+use crate::agent::user_events::is_meant_for;
 use crate::core::Event;
-use crate::model::{EntryKey, Instant};
+use crate::model::{EntryKey, Instant, UserEvent};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A timer this late says that the process did not run.
@@ -83,6 +85,21 @@ impl Driver {
         }
     }
 
+    /// Shows an event that was fired to readers, if it is meant for this node.
+    fn hear(&mut self, event: &Arc<UserEvent>) {
+        let content = &event.content;
+        match is_meant_for(content, &self.agent.identity().name, self.agent.local()) {
+            Ok(true) => {
+                tracing::info!(name = content.name, id = %event.id, from = %event.from, "an event was fired");
+                self.publisher.user_event(event);
+            }
+            Ok(false) => tracing::debug!(name = content.name, id = %event.id, "an event for others"),
+            Err(error) => {
+                tracing::debug!(name = content.name, id = %event.id, %error, "an event with a bad filter");
+            }
+        }
+    }
+
     fn event(&mut self, event: Event, now: Instant) {
         match event {
             Event::MemberChanged(key) => {
@@ -108,6 +125,7 @@ impl Driver {
                 self.publisher.local(&self.agent);
                 self.registrations.changed(now);
             }
+            Event::UserEventHeard(event) => self.hear(&event),
             Event::ProbeDue { id, number, probe } => self.runner.start(id, number, probe),
             Event::ProbeEnded(id) => self.runner.forget(&id),
             Event::GenerationRaised(generation) => {

@@ -40,6 +40,11 @@ impl Driver {
                 self.answers.push(answer_later(reply, result));
             }
             Request::Keyring(command, reply) => self.change_keyring(&command, reply, now),
+            Request::Fire(content, reply) => {
+                let result = self.agent.fire(*content, now).map_err(RequestError::Fire);
+                self.drain(now);
+                self.answers.push(answer_later(reply, result));
+            }
             Request::Reload(reply) => {
                 let config = self.config.clone();
                 self.spawn(async move {
@@ -65,6 +70,7 @@ impl Driver {
                 return;
             }
             Request::Join(_, reply) => answer_later(reply, Err(gone)),
+            Request::Fire(_, reply) => answer_later(reply, Err(gone)),
             Request::Local(_, reply)
             | Request::Reload(reply)
             | Request::Keyring(_, reply)

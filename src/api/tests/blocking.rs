@@ -126,21 +126,26 @@ async fn foreign_changes_and_output_wake_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_close_together_are_answered_as_one() {
+async fn the_first_change_is_told_at_once_and_those_close_after_it_together() {
     let world = World::new();
-    let now = world.get("/v1/health/service/web").await.index();
-    let target = format!("/v1/health/service/web?index={now}&wait=60s");
-    let blocked = tokio::spawn({
-        let (world, target) = (world.clone(), target.clone());
-        async move { world.get(&target).await }
-    });
+    let ask = |index: u64| {
+        let (world, target) = (world.clone(), format!("/v1/health/service/web?index={index}&wait=60s"));
+        tokio::spawn(async move { timed(&world, &target).await })
+    };
+    let count = |answer: &Answer| answer.json().as_array().map(Vec::len);
+    let blocked = ask(world.get("/v1/health/service/web").await.index());
     sleep(Duration::from_secs(1)).await;
-    for i in 0..10 {
-        world.service("n1", service_record(&format!("w{i}"), "web", &[], i));
+    world.service("n1", service_record("w0", "web", &[], 0));
+    let (first, took) = blocked.await.expect("no panic");
+    assert_eq!((count(&first), took), (Some(1), 1_000));
+    let blocked = ask(first.index());
+    for i in 1..10 {
         sleep(Duration::from_millis(1)).await;
+        world.service("n1", service_record(&format!("w{i}"), "web", &[], i));
     }
-    let answer = blocked.await.expect("no panic");
-    assert_eq!(answer.json().as_array().expect("a list").len(), 10);
+    let (rest, took) = blocked.await.expect("no panic");
+    assert_eq!(count(&rest), Some(10));
+    assert!((15..=21).contains(&took), "{took}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -346,9 +346,9 @@ async fn every_refusal_has_the_status_and_text_that_clients_know() {
         (
             "PUT",
             "/v1/catalog/register",
-            "{}",
+            r#"{"Node":"n2","Address":"10.0.0.2"}"#,
             501,
-            "catalog/register is not supported: register through the agent on that node (PUT /v1/agent/service/register)",
+            "catalog/register for other nodes is not supported: register through the agent on that node",
         ),
     ];
     for (method, target, body, status, text) in cases {
@@ -446,11 +446,12 @@ async fn an_agent_that_stopped_says_so() {
         settings: serde_json::json!({ "profile": "lan" }),
     };
     let mut world = World::new();
-    world.router = crate::api::router(crate::api::Context {
+    world.router = super::world::router(crate::api::Context {
         view,
         requests,
         info,
         more_metrics: crate::api::MoreMetrics::default(),
+        logs: None,
     });
     let answer = world.put("/v1/agent/service/register", r#"{"Name":"a"}"#).await;
     assert_eq!((answer.status, answer.body.as_str()), (503, "the agent is shutting down"));

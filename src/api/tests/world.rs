@@ -1,14 +1,14 @@
 //! A router, a view, and a task that answers requests as the agent's loop does.
 
 use crate::api::request::{Request, RequestError};
-use crate::api::{Context, Limits, MoreMetrics, StaticInfo, router};
+use crate::api::{Api, Context, Limits, LogFeed, MoreMetrics, StaticInfo};
 use crate::core::local::apply;
 use crate::model::{
     CheckRecord, Coordinate, Extensions, Generation, InstanceId, Instant, KeyringError, LocalCheck,
     LocalError, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName, NodeRecord, ServiceName,
-    ServiceRecord, Version, Weights,
+    ServiceRecord, UserEvent, UserEventId, Version, Weights,
 };
-use crate::view::{AgentStatus, ViewBuilder};
+use crate::view::{AgentStatus, ViewBuilder, ViewReader};
 use axum::body::Body;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -18,43 +18,51 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
-pub(super) const SEED: u64 = 1_000;
+pub(in crate::api) const SEED: u64 = 1_000;
 
 /// What came back.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(in crate::api) struct Answer {
+    pub(in crate::api) status: u16,
+    pub(in crate::api) headers: HeaderMap,
+    pub(in crate::api) body: String,
 }
 
 impl Answer {
     #[track_caller]
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::api) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(in crate::api) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().expect("ascii"))
     }
 
     #[track_caller]
-    pub(super) fn index(&self) -> u64 {
+    pub(in crate::api) fn index(&self) -> u64 {
         self.header("x-consul-index").parse().expect("reads have an index")
     }
 }
 
-#[derive(Clone)]
-pub(super) struct World {
-    pub(super) router: axum::Router,
-    pub(super) builder: Arc<Mutex<ViewBuilder>>,
+/// The API as a service that tests can call without a connection.
+pub(in crate::api) fn router(context: Context) -> axum::Router {
+    let api = Api::new(context);
+    axum::Router::new().fallback(move |request: http::Request<Body>| api.answer(request))
 }
 
-pub(super) fn key(node: &str) -> NodeKey {
+#[derive(Clone)]
+pub(in crate::api) struct World {
+    pub(in crate::api) router: axum::Router,
+    pub(in crate::api) builder: Arc<Mutex<ViewBuilder>>,
+    pub(in crate::api) logs: LogFeed,
+    pub(in crate::api) views: ViewReader,
+}
+
+pub(in crate::api) fn key(node: &str) -> NodeKey {
     NodeName::new(node).expect("valid").key()
 }
 
-pub(super) fn service_record(id: &str, name: &str, tags: &[&str], port: u16) -> ServiceRecord {
+pub(in crate::api) fn service_record(id: &str, name: &str, tags: &[&str], port: u16) -> ServiceRecord {
     ServiceRecord {
         id: InstanceId::new(id).expect("valid"),
         name: ServiceName::new(name).expect("valid"),
@@ -113,6 +121,7 @@ fn tell(builder: &mut ViewBuilder, own: NodeKey, before: &LocalState, after: &Lo
 
 async fn serve(mut requests: mpsc::Receiver<Request>, builder: Arc<Mutex<ViewBuilder>>) {
     let mut state = LocalState::default();
+    let mut fired = 0;
     while let Some(request) = requests.recv().await {
         match request {
             Request::Local(command, reply) => {
@@ -129,6 +138,16 @@ async fn serve(mut requests: mpsc::Receiver<Request>, builder: Arc<Mutex<ViewBui
                     state = next;
                 }
                 let _ = reply.send(result.map_err(RequestError::from));
+            }
+            Request::Fire(content, reply) => {
+                fired += 1;
+                let from = NodeName::new("n1").expect("valid");
+                let event =
+                    Arc::new(UserEvent { id: UserEventId::from_random(fired), from, content: *content });
+                let mut builder = builder.lock().expect("not poisoned");
+                builder.push_user_event(Arc::clone(&event));
+                builder.publish();
+                let _ = reply.send(Ok(event));
             }
             Request::Join(addresses, reply) => {
                 let result = match addresses.iter().any(|a| a == "dead:1") {
@@ -153,16 +172,18 @@ async fn serve(mut requests: mpsc::Receiver<Request>, builder: Arc<Mutex<ViewBui
 
 impl World {
     /// The node n1 (10.0.0.1, rack r1) alone.
-    pub(super) fn new() -> Self {
+    pub(in crate::api) fn new() -> Self {
         Self::with_limits(Limits { waiters_max: 8, ..Limits::default() })
     }
 
-    pub(super) fn with_limits(limits: Limits) -> Self {
+    pub(in crate::api) fn with_limits(limits: Limits) -> Self {
         let (mut builder, view) = ViewBuilder::new("dc1".to_owned(), key("n1"), SEED);
         builder.set_status(AgentStatus { gossip_addr: "10.0.0.1:7946".to_owned(), ..AgentStatus::default() });
         let builder = Arc::new(Mutex::new(builder));
         let (requests, received) = mpsc::channel(16);
         tokio::spawn(serve(received, Arc::clone(&builder)));
+        let logs = LogFeed::default();
+        let views = view.clone();
         let info = StaticInfo {
             node: NodeName::new("n1").expect("valid"),
             node_id: NodeId([1; 16]),
@@ -175,21 +196,29 @@ impl World {
             settings: serde_json::json!({ "profile": "lan" }),
         };
         let world = Self {
-            router: router(Context { view, requests, info, more_metrics: MoreMetrics::default() }),
+            router: router(Context {
+                view,
+                requests,
+                info,
+                more_metrics: MoreMetrics::default(),
+                logs: Some(logs.clone()),
+            }),
             builder,
+            logs,
+            views,
         };
         world.node("n1", 1, MemberStatus::Alive);
         world
     }
 
-    pub(super) fn edit(&self, edit: impl FnOnce(&mut ViewBuilder)) {
+    pub(in crate::api) fn edit(&self, edit: impl FnOnce(&mut ViewBuilder)) {
         let mut builder = self.builder.lock().expect("not poisoned");
         edit(&mut builder);
         builder.publish();
     }
 
     /// A node at 10.0.0.`number` in rack r`number`.
-    pub(super) fn node(&self, name: &str, number: u8, status: MemberStatus) {
+    pub(in crate::api) fn node(&self, name: &str, number: u8, status: MemberStatus) {
         let addr = std::net::SocketAddr::from(([10, 0, 0, number], 7946));
         let member = Member {
             key: key(name),
@@ -217,7 +246,7 @@ impl World {
     }
 
     /// Where a node is: its time from n1 and the place it told, in milliseconds along one line.
-    pub(super) fn place(&self, name: &str, number: u8, rtt_ms: Option<u64>, at_ms: Option<f64>) {
+    pub(in crate::api) fn place(&self, name: &str, number: u8, rtt_ms: Option<u64>, at_ms: Option<f64>) {
         let addr = std::net::SocketAddr::from(([10, 0, 0, number], 7946));
         let coordinate = at_ms.map(|at| {
             let mut vec = [0.0; 8];
@@ -237,16 +266,16 @@ impl World {
         self.edit(|builder| builder.set_member(member));
     }
 
-    pub(super) fn service(&self, node: &str, record: ServiceRecord) {
+    pub(in crate::api) fn service(&self, node: &str, record: ServiceRecord) {
         let id = record.id.clone();
         self.edit(|builder| builder.set_service(key(node), &id, Some((Generation(1), Version(1), record))));
     }
 
-    pub(super) fn no_service(&self, node: &str, id: &str) {
+    pub(in crate::api) fn no_service(&self, node: &str, id: &str) {
         self.edit(|builder| builder.set_service(key(node), &InstanceId::new(id).expect("valid"), None));
     }
 
-    pub(super) fn request(method: &str, target: &str, body: &str) -> http::Request<Body> {
+    pub(in crate::api) fn request(method: &str, target: &str, body: &str) -> http::Request<Body> {
         http::Request::builder()
             .method(Method::from_bytes(method.as_bytes()).expect("valid"))
             .uri(target)
@@ -254,7 +283,7 @@ impl World {
             .expect("valid")
     }
 
-    pub(super) async fn send(&self, request: http::Request<Body>) -> Answer {
+    pub(in crate::api) async fn send(&self, request: http::Request<Body>) -> Answer {
         let reply = self.router.clone().oneshot(request).await.expect("routers do not fail");
         let (parts, body) = reply.into_parts();
         let bytes = body.collect().await.expect("bodies end well").to_bytes();
@@ -262,21 +291,21 @@ impl World {
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
-    pub(super) async fn get(&self, target: &str) -> Answer {
+    pub(in crate::api) async fn get(&self, target: &str) -> Answer {
         self.send(Self::request("GET", target, "")).await
     }
 
-    pub(super) async fn put(&self, target: &str, body: &str) -> Answer {
+    pub(in crate::api) async fn put(&self, target: &str, body: &str) -> Answer {
         self.send(Self::request("PUT", target, body)).await
     }
 
     #[track_caller]
-    pub(super) fn ok(answer: &Answer) {
+    pub(in crate::api) fn ok(answer: &Answer) {
         assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK.as_u16(), ""), "{answer:?}");
     }
 
     /// Registers and expects success.
-    pub(super) async fn register(&self, body: &str) {
+    pub(in crate::api) async fn register(&self, body: &str) {
         Self::ok(&self.put("/v1/agent/service/register", body).await);
     }
 }

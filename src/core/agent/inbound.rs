@@ -174,6 +174,7 @@ impl Agent {
                 }
             }
             Frame::Nack(nack) => self.swim.handle_nack(&nack),
+            Frame::UserEvent(event, age) => self.handle_user_event(from, event, age, now),
             // Sorted out before.
             Frame::Swim(_)
             | Frame::Members(_)

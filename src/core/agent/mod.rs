@@ -14,6 +14,7 @@ mod sealing;
 mod sending;
 mod settled;
 mod stats;
+mod user_events;
 
 use super::aliases::Aliases;
 use super::catalog::Catalog;
@@ -34,6 +35,7 @@ use super::proof::Proofs;
 use super::sealing::{Sealing, StrangeKey};
 use super::stats::Stats;
 use super::swim::{Output, Swim};
+use super::user_events::Heard;
 use crate::model::{
     Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
     PackedEntry, Version,
@@ -122,6 +124,7 @@ pub struct Agent {
     schedule: Schedule,
     aliases: Aliases,
     coordinates: Coordinates,
+    heard: Heard,
     leave: Option<Leave>,
     proofs: Proofs,
     sealing: Option<Sealing>,
@@ -206,6 +209,7 @@ impl Agent {
             check_damping: CheckDamping::default(),
             schedule: Schedule::new(rng.clone()),
             aliases: Aliases::new(own),
+            heard: Heard::new(rng.clone().random::<u64>() ^ own.0),
             leave: None,
             proofs: Proofs::new(&secret),
             sealing,

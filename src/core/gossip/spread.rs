@@ -9,11 +9,14 @@ use super::queue::Queue;
 use crate::core::Outgoing;
 use crate::core::config::Config;
 use crate::core::swim::Peers;
-use crate::model::{EntryKey, Instant, NodeKey};
-use crate::wire::frame::{AGE_UNKNOWN, Accusation, Body, Charge, Head, MemberUpdate, Record};
+use crate::model::{EntryKey, Instant, NodeKey, UserEvent, UserEventId};
+use crate::wire::frame::{
+    AGE_UNKNOWN, Accusation, Body, Charge, FRAME_OVERHEAD_BYTES, Head, MemberUpdate, Record,
+};
 use crate::wire::{ClusterHash, DatagramBuilder, Frame, codec};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Shortest time between two eager flushes: what arrives together travels together.
@@ -44,6 +47,8 @@ const STORM_AFTER: Duration = Duration::from_millis(250);
 const STORM_SENDS: u32 = 2;
 /// A record above this is announced by its head and pulled by those who lack it.
 const RECORD_BYTES_EAGER_MAX: usize = 1_000;
+/// Fired events that may wait to be spread. They are best-effort: what is shed is lost here.
+const USER_EVENTS_MAX: usize = 256;
 
 /// What a catalog rumour is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +109,7 @@ pub(crate) struct Spread {
     /// By subject and accuser.
     accusations: Queue<(NodeKey, NodeKey), Accusation>,
     catalog: Queue<About, Payload>,
+    user_events: Queue<UserEventId, (Arc<UserEvent>, Age)>,
     config: Config,
     cluster: ClusterHash,
     rng: SmallRng,
@@ -126,6 +132,7 @@ impl Spread {
             members: Queue::new(config.max_rumours.min(config.max_members)),
             accusations: Queue::new(config.max_rumours.min(config.max_members)),
             catalog: Queue::new(config.max_rumours),
+            user_events: Queue::new(USER_EVENTS_MAX.min(config.max_rumours)),
             tokens: config.gossip_bytes_per_s_max as f64,
             config,
             cluster,
@@ -141,25 +148,26 @@ impl Spread {
     // ---- getters
 
     pub(crate) fn waiting(&self) -> usize {
-        self.members.len() + self.accusations.len() + self.catalog.len()
+        self.members.len() + self.accusations.len() + self.catalog.len() + self.user_events.len()
     }
 
     pub(crate) fn queued(&self) -> u64 {
-        self.members.queued + self.accusations.queued + self.catalog.queued
+        self.members.queued + self.accusations.queued + self.catalog.queued + self.user_events.queued
     }
 
     pub(crate) fn sent(&self) -> u64 {
-        self.members.sent + self.accusations.sent + self.catalog.sent
+        self.members.sent + self.accusations.sent + self.catalog.sent + self.user_events.sent
     }
 
     pub(crate) fn shed(&self) -> u64 {
-        self.members.shed + self.accusations.shed + self.catalog.shed
+        self.members.shed + self.accusations.shed + self.catalog.shed + self.user_events.shed
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let members = [self.members.next_due(), self.accusations.next_due()].into_iter().flatten().min();
         let members = members.map(|due| due.max(self.members_may_at()));
-        let due = [members, self.catalog.next_due()].into_iter().flatten().min()?;
+        let due =
+            [members, self.catalog.next_due(), self.user_events.next_due()].into_iter().flatten().min()?;
         let at = due.max(self.flush_at);
         Some(self.config.gossip_tick().map_or(at, |tick| self.tick_after(at, tick)))
     }
@@ -232,10 +240,22 @@ impl Spread {
         self.catalog.push(about, Payload::Record(Box::new(record), age), bytes, from, now);
     }
 
+    pub(crate) fn user_event(
+        &mut self,
+        event: Arc<UserEvent>,
+        age: Age,
+        from: Option<NodeKey>,
+        now: Instant,
+    ) {
+        let bytes = codec::encode(&*event).len() + AGE_BYTES + FRAME_OVERHEAD_BYTES;
+        self.user_events.push(event.id, (event, age), bytes, from, now);
+    }
+
     pub(crate) fn forget_all(&mut self) {
         self.members.clear();
         self.accusations.clear();
         self.catalog.clear();
+        self.user_events.clear();
     }
 
     // ---- sending
@@ -259,6 +279,11 @@ impl Spread {
         let budget = if self.is_storm() { budget.min(STORM_SENDS) } else { budget };
         for key in &entries {
             self.catalog.sent(key, 1, budget);
+        }
+        let user_events = self.user_events.fitting(datagram.room(), to);
+        self.push_user_events(datagram, &user_events, now);
+        for key in &user_events {
+            self.user_events.sent(key, 1, budget);
         }
     }
 
@@ -308,6 +333,14 @@ impl Spread {
         }
     }
 
+    /// A frame for each: a later version may say more of one.
+    fn push_user_events(&self, datagram: &mut DatagramBuilder, keys: &[UserEventId], now: Instant) {
+        for (event, age) in keys.iter().filter_map(|k| self.user_events.value(k)) {
+            let fits = datagram.push(&Frame::UserEvent(UserEvent::clone(event), age.to_wire(now)));
+            debug_assert!(fits, "rumours are chosen by their encoded size");
+        }
+    }
+
     /// The eager rounds that are due.
     pub(crate) fn flush(&mut self, peers: &Peers, need: Need, now: Instant, out: &mut impl FnMut(Outgoing)) {
         if self.next_deadline().is_none_or(|at| at > now) {
@@ -333,9 +366,13 @@ impl Spread {
         let accusations = self.accusations.due(now, DUE_MAX);
         let entries =
             if storm { self.catalog.due_least_sent(now, DUE_MAX) } else { self.catalog.due(now, DUE_MAX) };
+        let user_events = self.user_events.due(now, DUE_MAX);
         let (mut members, mut accusations, mut entries) =
             (members.as_slice(), accusations.as_slice(), entries.as_slice());
-        while (!members.is_empty() || !accusations.is_empty() || !entries.is_empty()) && self.tokens > 0.0 {
+        let mut user_events = user_events.as_slice();
+        while self.tokens > 0.0
+            && !(members.is_empty() && accusations.is_empty() && entries.is_empty() && user_events.is_empty())
+        {
             let mut sample = DatagramBuilder::new(self.cluster, self.config.plain_bytes_max());
             // Membership first, but when both wait each gets half.
             let share = if entries.is_empty() { sample.room() } else { sample.room() / 2 };
@@ -347,11 +384,14 @@ impl Spread {
             let room = sample.room().saturating_sub(4 * LIST_BYTES);
             let some_entries = take(&self.catalog, &mut entries, room);
             self.push_catalog(&mut sample, &some_entries, now);
+            // What nobody repairs comes last: it must not hold up what everybody relies on.
+            let some_user_events = take(&self.user_events, &mut user_events, sample.room());
+            self.push_user_events(&mut sample, &some_user_events, now);
             if sample.is_empty() {
                 break;
             }
             let bytes = sample.finish();
-            if some_entries.is_empty() {
+            if some_entries.is_empty() && some_user_events.is_empty() {
                 self.spend_on_members(targets.len(), now);
             }
             // What tells of members goes to as many as ever.
@@ -373,6 +413,10 @@ impl Spread {
             for key in &some_entries {
                 self.catalog.next_round(key, now, tick);
                 self.catalog.sent(key, times, if storm { budget.min(STORM_SENDS) } else { budget });
+            }
+            for key in &some_user_events {
+                self.user_events.next_round(key, now, tick);
+                self.user_events.sent(key, times, budget);
             }
         }
     }

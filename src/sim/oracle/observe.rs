@@ -29,6 +29,7 @@ impl Oracle {
             Event::LocalChanged
             | Event::KeyringChanged
             | Event::KeyMissing(_)
+            | Event::UserEventHeard(_)
             | Event::ProbeDue { .. }
             | Event::ProbeEnded(_)
             | Event::Joined { .. }

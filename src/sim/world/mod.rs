@@ -6,6 +6,7 @@
 
 mod action;
 mod describe;
+mod events;
 mod hinder;
 mod hostile;
 mod keys;
@@ -326,6 +327,7 @@ impl World {
             joined_after: None,
             name_taken: false,
             left_acknowledged_by: None,
+            events_heard: Vec::new(),
             rejoins_before: 0,
             probes_before: (0, 0),
         });

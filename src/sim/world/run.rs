@@ -204,6 +204,7 @@ impl World {
             }
             // Nothing is there to be probed: hosts of a world have no services that run.
             Event::ProbeDue { .. } | Event::ProbeEnded(_) => {}
+            Event::UserEventHeard(_) => self.note_event(host, event),
             Event::EntryChanged(..)
             | Event::JoinRetried { .. }
             | Event::KeyMissing(_)

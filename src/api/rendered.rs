@@ -1,0 +1,115 @@
+//! Answers that were written already: what many ask again and again is written once per change.
+//!
+//! An answer is kept under the very text of its question, path and query, and is good while the
+//! index of what was asked is the same: an index that rises with every visible change is what
+//! blocking queries promise anyway. What depends on more than that (distances, whoever waits) is
+//! not kept. Bounded in number and bytes; when it is full the older half goes.
+
+use super::App;
+use super::catalog::last_contact_ms;
+use super::reply::{Freshness, Reply, with_json};
+use super::topics::Question;
+use crate::view::View;
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderValue};
+use http::{Method, Request};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Answers in one of the two halves.
+const ANSWERS_MAX: usize = 1_024;
+/// Their bytes.
+const BYTES_MAX: usize = 8 << 20;
+/// A longer answer is not kept.
+const ANSWER_BYTES_MAX: usize = 256 << 10;
+/// A longer question is not kept.
+const QUESTION_BYTES_MAX: usize = 1_024;
+
+/// Only what is asked so is looked for here.
+const PREFIXES: [&str; 2] = ["/v1/health/service/", "/v1/catalog/service/"];
+
+struct Answer {
+    /// The service that was asked about, decoded.
+    service: Box<str>,
+    index: u64,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+#[derive(Default)]
+struct Halves {
+    newer: BTreeMap<Box<str>, Arc<Answer>>,
+    older: BTreeMap<Box<str>, Arc<Answer>>,
+    newer_bytes: usize,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Rendered(Mutex<Halves>);
+
+impl Rendered {
+    fn lock(&self) -> MutexGuard<'_, Halves> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the JSON of an answer about a service.
+    pub(super) fn keep(&self, question: &str, service: &str, index: u64, body: &Bytes) {
+        if body.len() > ANSWER_BYTES_MAX || question.len() > QUESTION_BYTES_MAX {
+            return;
+        }
+        let mut reply = with_json(Body::empty());
+        Freshness { index, last_contact_ms: 0, cached: false }.apply(&mut reply);
+        let mut headers = std::mem::take(reply.headers_mut());
+        headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
+        let answer = Answer { service: service.into(), index, headers, body: body.clone() };
+        let mut halves = self.lock();
+        if halves.newer.len() >= ANSWERS_MAX || halves.newer_bytes >= BYTES_MAX {
+            halves.older = std::mem::take(&mut halves.newer);
+            halves.newer_bytes = 0;
+        }
+        halves.newer_bytes += body.len();
+        if let Some(before) = halves.newer.insert(question.into(), Arc::new(answer)) {
+            halves.newer_bytes -= before.body.len();
+        }
+    }
+
+    fn find(&self, question: &str) -> Option<Arc<Answer>> {
+        let halves = self.lock();
+        halves.newer.get(question).or_else(|| halves.older.get(question)).map(Arc::clone)
+    }
+}
+
+/// The question as it may be kept: without a tenancy in its headers it is all in its text.
+fn question<B>(request: &Request<B>) -> Option<&str> {
+    if request.method() != Method::GET {
+        return None;
+    }
+    let text = request.uri().path_and_query()?.as_str();
+    PREFIXES.iter().any(|prefix| text.starts_with(prefix)).then_some(text)
+}
+
+fn has_tenancy(headers: &HeaderMap) -> bool {
+    ["x-consul-namespace", "x-consul-partition"].iter().any(|name| headers.contains_key(*name))
+}
+
+impl App {
+    /// The answer to this request, if it was written before and is still good.
+    pub(super) fn rendered<B>(&self, request: &Request<B>) -> Option<Reply> {
+        let answer = self.rendered.find(question(request)?)?;
+        if has_tenancy(request.headers()) {
+            return None;
+        }
+        let view: Arc<View> = self.view.load();
+        if Question::Service(&answer.service).index(&view) != answer.index {
+            return None;
+        }
+        let mut reply = Reply::new(Body::from(answer.body.clone()));
+        *reply.headers_mut() = answer.headers.clone();
+        let contact = last_contact_ms(&view);
+        if contact > 0 {
+            reply.headers_mut().insert("x-consul-lastcontact", HeaderValue::from(contact));
+        }
+        Some(reply)
+    }
+}
