@@ -7,8 +7,9 @@ use super::target::Draw;
 use crate::sim::{HostId, Load, LoadKind};
 use std::time::Duration;
 
-const KINDS: [(&str, LoadKind); 6] = [
+const KINDS: [(&str, LoadKind); 7] = [
     ("register", LoadKind::Register),
+    ("register_bare", LoadKind::RegisterBare),
     ("deregister", LoadKind::Deregister),
     ("flap", LoadKind::Flap),
     ("heartbeat", LoadKind::Heartbeat),

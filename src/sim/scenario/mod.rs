@@ -26,8 +26,10 @@ use std::time::Duration;
 /// What a load does at each firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadKind {
-    /// Registers another instance; deregisters one where there are many.
+    /// Registers another instance with a check; deregisters one where there are many.
     Register,
+    /// The same without a check.
+    RegisterBare,
     /// Deregisters an instance.
     Deregister,
     /// Turns a check from passing to critical or back.

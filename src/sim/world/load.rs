@@ -85,7 +85,11 @@ impl World {
                 let name = format!("service{}", draw % SERVICE_NAMES);
                 Some(register(instance(id, &name, Some(Duration::from_secs(3_600)))))
             }
-            LoadKind::Register | LoadKind::Deregister => {
+            LoadKind::RegisterBare if reference.services().len() < most => {
+                let name = format!("service{}", draw % SERVICE_NAMES);
+                Some(register(instance(id, &name, None)))
+            }
+            LoadKind::Register | LoadKind::RegisterBare | LoadKind::Deregister => {
                 let service = reference.services().nth(pick(reference.services().len()))?;
                 Some(LocalCommand::DeregisterService(service.id.clone()))
             }
