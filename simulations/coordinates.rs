@@ -97,6 +97,28 @@ fn every_agent_knows_who_is_near_and_how_far_others_are_from_each_other() {
     });
 }
 
+/// An answer that is taken for one to an earlier question makes a round trip of a second.
+#[test]
+fn no_round_trip_takes_longer_than_the_network_does() {
+    each_seed(3, |seed| {
+        let mut world = World::new("coordinates::no_round_trip_takes_longer", seed, Conditions::default());
+        let hosts = add(&mut world, cluster(50, &Config::default()), 1);
+        for host in &hosts {
+            world.start(*host);
+        }
+        converge(&mut world, secs(30));
+        for _ in 0..30 {
+            world.run_for(secs(2));
+            for host in &hosts {
+                for member in agent(&world, *host).members() {
+                    let rtt = member.rtt.unwrap_or_default();
+                    assert!(rtt <= ms(5), "{rtt:?} at {host:?}\nreplay: {}", world.replay());
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn a_newcomer_finds_its_place_within_a_minute() {
     each_seed(1, |seed| {

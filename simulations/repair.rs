@@ -98,8 +98,7 @@ fn a_newcomer_learns_everything_from_several_for_little_more_than_it_is() {
             hosts.len()
         );
         assert!(got as f64 <= 1.3 * state as f64, "replay: {}", world.replay());
-        let most = most.expect("somebody sent it");
-        assert!(most < got * 3 / 5, "it was shared out\nreplay: {}", world.replay());
+        assert!(most.expect("somebody sent it") < got / 2, "it was shared out\nreplay: {}", world.replay());
     });
 }
 

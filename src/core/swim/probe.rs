@@ -108,14 +108,16 @@ impl Swim {
             return;
         }
         probe.next_at = None;
-        if !std::mem::replace(&mut probe.answered, true) {
-            self.world.health.better(1);
-            self.loss.note(matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again);
+        // A later one is a copy, or the answer to a check that happens to have the same number.
+        if std::mem::replace(&mut probe.answered, true) {
+            return;
         }
+        self.world.health.better(1);
         // An answer after a second ping may belong to either (Karn, Partridge 1987).
         let direct = matches!(frame.message, SwimMessage::Ack(_)) && !probe.sent_again;
+        self.loss.note(direct);
         let sample = now.since(probe.sent_at);
-        if direct {
+        if direct && !self.checks.waits_for(frame.from, probe.number) {
             self.take_sample(frame.from, sample);
         }
     }

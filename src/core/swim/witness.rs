@@ -69,12 +69,19 @@ impl Check {
 }
 
 /// All checks under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Checks {
     table: BTreeMap<NodeKey, Check>,
     number: u8,
     pub(super) made: u64,
     pub(super) shed: u64,
+}
+
+impl Default for Checks {
+    /// Probes are numbered from one at about the same pace: half a circle apart the two rarely meet.
+    fn default() -> Self {
+        Self { table: BTreeMap::new(), number: u8::MAX / 2, made: 0, shed: 0 }
+    }
 }
 
 impl Checks {
@@ -109,6 +116,11 @@ impl Checks {
         check.answered = true;
         // An answer after a second ping may belong to either (Karn, Partridge 1987).
         Some((check, (direct && check.pings == 1).then(|| now.since(check.began))))
+    }
+
+    /// Whether the member has a check to answer that has this number, which a probe may have as well.
+    pub(super) fn waits_for(&self, key: NodeKey, number: u8) -> bool {
+        self.table.get(&key).is_some_and(|check| check.number == number && !check.answered)
     }
 
     /// A helper of a check heard nothing; says whether that was expected.
