@@ -285,14 +285,19 @@ impl Catalog {
             return Outcome::default();
         }
         self.with_owner(owner, |o| {
+            if !pulled.whole {
+                // What was replaced comes with a later page: until then the old one is shown, and
+                // the prefix has to wait.
+                let joins = pulled.from <= o.complete_to();
+                if joins && o.has_only(pulled.from, pulled.complete_to, &pulled.standing) {
+                    o.complete_partly(pulled.complete_to);
+                }
+                return Outcome { news: false, behind: o.is_behind(), changed: Vec::new() };
+            }
             let mut changed = o.keep_only(owner, pulled.from, pulled.complete_to, &pulled.standing);
             let news = !changed.is_empty();
-            if pulled.whole {
-                changed.extend(o.complete(pulled.complete_to));
-                changed.extend(o.settle());
-            } else {
-                o.complete_partly(pulled.complete_to);
-            }
+            changed.extend(o.complete(pulled.complete_to));
+            changed.extend(o.settle());
             Outcome { news, behind: o.is_behind(), changed }
         })
         .unwrap_or_default()

@@ -315,6 +315,12 @@ impl Owner {
         }
     }
 
+    /// Whether all live writes in `(from, to]` are among `standing` (sorted).
+    pub(super) fn has_only(&self, from: Version, to: Version, standing: &[Version]) -> bool {
+        let mine = self.after(from).take_while(|(version, _)| *version <= to);
+        mine.filter(|(_, e)| !e.is_deleted()).all(|(version, _)| standing.binary_search(&version).is_ok())
+    }
+
     /// Of the writes in `(from, to]`, only `standing` (sorted) still stand. Drops the others.
     pub(super) fn keep_only(
         &mut self,

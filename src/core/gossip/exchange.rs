@@ -90,6 +90,8 @@ pub(crate) struct Pulled {
 struct Pull {
     from: Version,
     standing: Vec<Version>,
+    /// The prefix that was reported as settled.
+    settled: Version,
     /// Large bodies that are still being fetched.
     fetching: usize,
     /// What the peer accounted for, at the least, while it was paging: its table may have moved on
@@ -389,6 +391,7 @@ impl Exchange {
         let have = if page.generation == want.generation { want.have } else { Version(0) };
         if want.cursor.is_none() {
             pull.from = page.from;
+            pull.settled = page.from;
         }
         let mut at = page.from.0;
         for gap in &page.survivors {
@@ -417,12 +420,12 @@ impl Exchange {
             Some(next) if want.cursor.is_none_or(|c| next > c) => {
                 // So that a pull that breaks off need not begin anew.
                 let settled = sure.min(next);
-                if pull.fetching == 0 && settled > pull.from {
-                    let mut standing = std::mem::take(&mut pull.standing);
+                if pull.fetching == 0 && settled > pull.settled {
+                    // All of it again at the end, when what was replaced has come as well.
+                    let from = std::mem::replace(&mut pull.settled, settled);
+                    let fresh = pull.standing.iter().rev().take_while(|v| **v > from);
+                    let mut standing: Vec<Version> = fresh.filter(|v| **v <= settled).copied().collect();
                     standing.sort_unstable();
-                    let later = standing.split_off(standing.partition_point(|v| *v <= settled));
-                    let from = std::mem::replace(&mut pull.from, settled);
-                    pull.standing = later;
                     let whole = false;
                     let complete_to = settled;
                     progress.push(Progress::Complete(Pulled {
