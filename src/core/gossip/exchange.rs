@@ -19,7 +19,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// The same for one that helps another: somebody else takes over.
 const HELPER_SILENCE_MAX: Duration = Duration::from_secs(1);
 /// A list of so many owners is shared out among several peers, each of which sends at its own pace.
-const SHARED_MIN: usize = 64;
+const SHARED_MIN: usize = 32;
 /// Wait for an answer before the first one has come; later waits follow the round-trip time.
 const FIRST_TIMEOUT: Duration = Duration::from_millis(200);
 /// Bounds of the wait for an answer.
