@@ -19,7 +19,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// The same for one that helps another: somebody else takes over.
 const HELPER_SILENCE_MAX: Duration = Duration::from_secs(1);
 /// A list of so many owners is shared out among several peers, each of which sends at its own pace.
-const SHARED_MIN: usize = 32;
+const SHARED_MIN: usize = 64;
 /// Wait for an answer before the first one has come; later waits follow the round-trip time.
 const FIRST_TIMEOUT: Duration = Duration::from_millis(200);
 /// Bounds of the wait for an answer.
@@ -181,10 +181,16 @@ impl Exchange {
     }
 
     /// Is its list known in full, long, and not shared out yet?
-    pub(crate) fn may_share(&self) -> bool {
+    pub(crate) fn may_share(&self, waiting: usize) -> bool {
         let compares = |task: &Task| !matches!(task, Task::Records(_) | Task::Chunk(_));
         let comparing = self.tasks.iter().chain(self.flights.values().map(|f| &f.task)).any(compares);
-        self.full && !self.shared && !comparing && self.wants.len() >= SHARED_MIN
+        let long = waiting >= SHARED_MIN && self.wants.len() >= SHARED_MIN / 2;
+        self.full && !self.shared && !comparing && long
+    }
+
+    /// Owners that are still to be asked for, here.
+    pub(crate) fn waiting(&self) -> usize {
+        self.wants.len()
     }
 
     /// Gives away all but one in `among` of the owners on its list, in as many lists. Whoever's pages have

@@ -211,7 +211,9 @@ impl Repair {
 
     /// Shares out lists that are too long for one peer. `other` names a live member at random.
     pub(crate) fn share(&mut self, mut other: impl FnMut() -> Option<SocketAddr>) {
-        let Some(at) = self.exchanges.iter().position(Exchange::may_share) else { return };
+        // Two contacts that answer together have a part of the list each.
+        let waiting = self.exchanges.iter().filter(|x| x.full).map(Exchange::waiting).sum();
+        let Some(at) = self.exchanges.iter().position(|x| x.may_share(waiting)) else { return };
         let mut helpers: Vec<SocketAddr> = Vec::new();
         for _ in 0..2 * HELPERS {
             let Some(addr) = other() else { break };
