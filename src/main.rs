@@ -60,7 +60,13 @@ fn router(parts: ApiParts) -> axum::Router {
         config: parts.config,
     };
     let more_metrics = parts.dns.map(|dns| MoreMetrics::new(move |out| dns.expose(out))).unwrap_or_default();
-    api::router(Context { view: parts.view, requests: parts.requests, info, more_metrics })
+    api::router(Context {
+        view: parts.view,
+        requests: parts.requests,
+        info,
+        more_metrics,
+        access: parts.access,
+    })
 }
 
 /// The profile and the constants of timing and limits, of all that was configured.

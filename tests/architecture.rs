@@ -56,6 +56,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tonic", &["agent/checks/grpc.rs"]),
     ("tonic_health", &["agent/checks/grpc.rs"]),
     ("tower", &["agent/checks/grpc.rs"]),
+    ("subtle", &["api/access.rs"]),
     ("base64", &["agent/checks/http/"]),
 ];
 

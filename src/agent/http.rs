@@ -5,11 +5,14 @@
 //! Knows no path and no parameter: the router is handed in.
 
 use super::error::StartError;
+use crate::api::access::Caller;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::connect_info::Connected;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use axum::serve::IncomingStream;
 use futures_util::StreamExt;
 use http::{HeaderValue, StatusCode, header};
 use std::net::SocketAddr;
@@ -27,6 +30,25 @@ pub(super) fn bind(addr: SocketAddr) -> Result<std::net::TcpListener, StartError
     let bound = std::net::TcpListener::bind(addr);
     let listener = bound.and_then(|l| l.set_nonblocking(true).map(|()| l));
     listener.map_err(|error| StartError::Http { addr, error })
+}
+
+/// What the kernel knew of the peer when it connected.
+impl Connected<IncomingStream<'_, tokio::net::UnixListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, tokio::net::UnixListener>) -> Self {
+        match stream.io().peer_cred() {
+            Ok(peer) => Self::Unix { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() },
+            Err(error) => {
+                tracing::debug!(%error, "the kernel does not say who a caller is");
+                Self::Unknown
+            }
+        }
+    }
+}
+
+impl Connected<IncomingStream<'_, tokio::net::TcpListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, tokio::net::TcpListener>) -> Self {
+        Self::Tcp(*stream.remote_addr())
+    }
 }
 
 /// The API while it is served.
@@ -49,11 +71,12 @@ impl Server {
         let tasks = TaskTracker::new();
         let router = router.layer(middleware::from_fn_with_state(stop.clone(), cut_when_stopped));
         let unix = tokio::net::UnixListener::from_std(unix)?;
-        let serve = axum::serve(unix, router.clone()).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let service = router.into_make_service_with_connect_info::<Caller>();
+        let serve = axum::serve(unix, service.clone()).with_graceful_shutdown(stop.clone().cancelled_owned());
         tasks.spawn_on(run(async { serve.await }), runtime);
         if let Some(tcp) = tcp {
             let tcp = tokio::net::TcpListener::from_std(tcp)?;
-            let serve = axum::serve(tcp, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+            let serve = axum::serve(tcp, service).with_graceful_shutdown(stop.clone().cancelled_owned());
             tasks.spawn_on(run(async { serve.await }), runtime);
         }
         tasks.close();

@@ -18,6 +18,7 @@ use super::reload;
 use super::servers::Servers;
 use super::udp::{self, GossipSocket};
 use super::unix_socket;
+use crate::api::access::Access;
 use crate::api::request::Request;
 use crate::core::{Agent, Identity};
 use crate::dns::Metrics as DnsMetrics;
@@ -54,6 +55,8 @@ pub struct ApiParts {
     pub config: serde_json::Value,
     /// Counters of the DNS server, if there is one.
     pub dns: Option<Arc<DnsMetrics>>,
+    /// Who may do what over the API.
+    pub access: Arc<Access>,
 }
 
 /// What an agent is given by the program around it.
@@ -171,6 +174,7 @@ impl Shell {
             started_unix_ms: index_seed / 1_000,
             config: shown(&config),
             dns: dns_metrics.clone(),
+            access: Arc::new(config.access().build()),
         });
         let api = Server::start(wiring.runtime, router, unix, tcp)?;
         let dns = match (names, dns_metrics) {

@@ -9,6 +9,7 @@
 //! make grow is bounded: bodies ([`Limits::body_bytes_max`]), waiting requests and streams
 //! ([`Limits::waiters_max`]).
 
+pub mod access;
 mod agent;
 mod blocking;
 mod catalog;
@@ -33,6 +34,7 @@ mod watch;
 
 use crate::model::{NodeId, NodeName};
 use crate::view::ViewReader;
+use access::Access;
 use request::Request;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +108,8 @@ pub struct Context {
     pub info: StaticInfo,
     /// What others that serve tell of themselves.
     pub more_metrics: MoreMetrics,
+    /// Who may do what.
+    pub access: Arc<Access>,
 }
 
 /// Appends further metrics to those of `GET /metrics`, as Prometheus text.
@@ -139,6 +143,7 @@ struct App {
     requests: mpsc::Sender<Request>,
     info: StaticInfo,
     more_metrics: MoreMetrics,
+    access: Arc<Access>,
     /// One permit per request that waits for a change.
     waiters: Arc<Semaphore>,
     /// Spreads the ends of waits.
@@ -147,9 +152,9 @@ struct App {
 
 /// The API as a service for every listener. Cheap to clone.
 pub fn router(context: Context) -> axum::Router {
-    let Context { view, requests, info, more_metrics } = context;
+    let Context { view, requests, info, more_metrics, access } = context;
     let waiters = Arc::new(Semaphore::new(info.limits.waiters_max.min(Semaphore::MAX_PERMITS)));
     let jitter = std::sync::atomic::AtomicU64::new(info.started_unix_ms);
-    let app = Arc::new(App { view, requests, info, more_metrics, waiters, jitter });
+    let app = Arc::new(App { view, requests, info, more_metrics, access, waiters, jitter });
     axum::Router::new().fallback(route::dispatch).with_state(app)
 }

@@ -3,6 +3,7 @@
 //! Everything after an endpoint's prefix is one id, percent-decoded, whatever slashes and colons
 //! are in it. Methods are looked at before anything else.
 
+use super::access::{self, Caller};
 use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
 use super::{App, agent, catalog, coordinate, health, local, local_reads, shoal, unsupported, watch};
@@ -170,6 +171,8 @@ pub(super) struct Call {
     pub(super) id: String,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
+    /// Who asks.
+    pub(super) caller: Caller,
     /// Behind a lock, never contended, because a body may not be shared and the rest is.
     body: Mutex<Body>,
 }
@@ -243,7 +246,10 @@ fn not_found(path: &str) -> Failure {
 
 async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     let (parts, body) = request.into_parts();
-    let Some((methods, endpoint, id)) = find(parts.uri.path()) else {
+    let caller = Caller::of(&parts.extensions);
+    let found = find(parts.uri.path());
+    app.access.admits(caller, &parts, found.map(|(_, endpoint, _)| endpoint))?;
+    let Some((methods, endpoint, id)) = found else {
         return Err(not_found(parts.uri.path()));
     };
     // HEAD is answered like GET.
@@ -251,10 +257,19 @@ async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     if !methods.contains(&method) {
         return Ok(wrong_method(&method, methods));
     }
+    app.permits(caller, access::wanted(endpoint, &method))?;
     let undecodable = || Failure::bad("Invalid URL path: want UTF-8 in percent-encoding");
     let id = decode(id, false).ok_or_else(undecodable)?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
-    handle(endpoint, Call { app, method, id, query, headers: parts.headers, body: Mutex::new(body) }).await
+    let what = parts.uri.path().to_owned();
+    let changes = access::wanted(endpoint, &method) == access::Want::Administer;
+    let body = Mutex::new(body);
+    let outcome =
+        handle(endpoint, Call { app, method, id, query, headers: parts.headers, caller, body }).await;
+    if changes && outcome.is_ok() {
+        access::changed(caller, &what, "");
+    }
+    outcome
 }
 
 /// 405, or the list of methods when that was the question.

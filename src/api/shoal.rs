@@ -138,6 +138,7 @@ pub(super) fn metrics(call: &Call) -> Outcome {
     let waiting = limits.waiters_max.saturating_sub(call.app.waiters.available_permits());
     let mut told = exposition(&view, waiting);
     call.app.more_metrics.append(&mut told);
+    call.app.access.expose(&mut told);
     let mut reply = text(StatusCode::OK, told);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     reply.headers_mut().insert(CONTENT_TYPE, kind);

@@ -2,7 +2,7 @@
 //! files and the order in which sources win; knows nothing of what a value means beyond its shape.
 
 use super::definitions::{self, RawDefinition};
-use super::{ConfigFault, dns};
+use super::{ConfigFault, access, dns};
 use crate::agent::args::AgentArgs;
 use crate::core::Settings;
 use std::collections::BTreeMap;
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
-/// Keys that are not timing or limits (those are [`Settings::KEYS`]), nor of the DNS server ([`dns::KEYS`]).
+/// Keys that are not timing or limits (those are [`Settings::KEYS`]), nor of the DNS server ([`dns::KEYS`])
+/// or about who may use the API ([`access::KEYS`]).
 const KEYS: &[&str] = &[
     "node",
     "cluster",
@@ -21,7 +22,6 @@ const KEYS: &[&str] = &[
     "socket",
     "socket_mode",
     "socket_group",
-    "http",
     "data_dir",
     "no_persist",
     "profile",
@@ -243,6 +243,7 @@ impl RawConfig {
             ("advertise", args.advertise.clone()),
             ("socket", path_text(&args.socket)),
             ("http", args.http.clone()),
+            ("http_token_file", path_text(&args.http_token_file)),
             ("dns", args.dns.clone()),
             ("dns_domain", args.dns_domain.clone()),
             ("data_dir", path_text(&args.data_dir)),
@@ -259,6 +260,7 @@ impl RawConfig {
         for (key, on) in [
             ("no_persist", args.no_persist),
             ("allow_plaintext", args.allow_plaintext),
+            ("http_allow_remote", args.http_allow_remote),
             ("enable_script_checks", args.enable_script_checks),
             ("enable_local_script_checks", args.enable_local_script_checks),
         ] {
@@ -278,7 +280,7 @@ impl RawConfig {
 }
 
 fn all_keys() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().chain(dns::KEYS).chain(Settings::KEYS).copied()
+    KEYS.iter().chain(access::KEYS).chain(dns::KEYS).chain(Settings::KEYS).copied()
 }
 
 fn known(name: &str) -> Option<&'static str> {

@@ -451,6 +451,7 @@ async fn an_agent_that_stopped_says_so() {
         requests,
         info,
         more_metrics: crate::api::MoreMetrics::default(),
+        access: std::sync::Arc::default(),
     });
     let answer = world.put("/v1/agent/service/register", r#"{"Name":"a"}"#).await;
     assert_eq!((answer.status, answer.body.as_str()), (503, "the agent is shutting down"));

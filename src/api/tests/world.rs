@@ -1,5 +1,6 @@
 //! A router, a view, and a task that answers requests as the agent's loop does.
 
+use crate::api::access::Access;
 use crate::api::request::{Request, RequestError};
 use crate::api::{Context, Limits, MoreMetrics, StaticInfo, router};
 use crate::core::local::apply;
@@ -155,6 +156,11 @@ impl World {
     }
 
     pub(super) fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, Arc::default())
+    }
+
+    /// Where not everybody may do everything.
+    pub(super) fn with(limits: Limits, access: Arc<Access>) -> Self {
         let (mut builder, view) = ViewBuilder::new("dc1".to_owned(), key("n1"), SEED);
         builder.set_status(AgentStatus { gossip_addr: "10.0.0.1:7946".to_owned(), ..AgentStatus::default() });
         let builder = Arc::new(Mutex::new(builder));
@@ -172,7 +178,7 @@ impl World {
             settings: serde_json::json!({ "profile": "lan" }),
         };
         let world = Self {
-            router: router(Context { view, requests, info, more_metrics: MoreMetrics::default() }),
+            router: router(Context { view, requests, info, more_metrics: MoreMetrics::default(), access }),
             builder,
         };
         world.node("n1", 1, MemberStatus::Alive);
