@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["model", "client", "sim"]),
     ("dns", &["model", "view"]),
     ("agent", &["model", "wire", "core", "view", "api", "dns", "client"]),
+    ("fuzzing", &["model", "wire", "core", "api", "dns", "agent"]),
 ];
 
 /// Rooms that are pure, and what none of them may name.

@@ -22,6 +22,7 @@ pub mod config;
 mod dns;
 mod driver;
 mod error;
+pub(crate) mod fuzzing;
 mod http;
 mod join;
 mod journal;

@@ -17,6 +17,7 @@ mod coordinate;
 pub(crate) mod definition;
 mod duration;
 mod filter;
+pub(crate) mod fuzzing;
 mod health;
 pub(crate) mod json;
 mod local;

@@ -21,7 +21,7 @@ use super::args::AgentArgs;
 use crate::core::{Config, Settings};
 use crate::model::NodeName;
 use access::AccessConfig;
-pub(super) use definitions::Definitions;
+pub(super) use definitions::{Definitions, definitions_in};
 use raw::RawConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -172,10 +172,15 @@ impl RawConfig {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigFault::Unreadable { path: path.to_owned(), error: error.to_string() })?;
         if path.extension().is_some_and(|e| e == "json") {
-            self.definitions.extend(definitions::in_json(path, &text)?);
+            self.add_definitions(definitions::in_json(path, &text)?);
             return Ok(());
         }
         self.add_text(path, &text)
+    }
+
+    /// Adds to the services and checks.
+    pub(super) fn add_definitions(&mut self, found: Vec<RawDefinition>) {
+        self.definitions.extend(found);
     }
 
     /// Lays the keys of one file over what is there.
@@ -343,9 +348,8 @@ fn files_in(dir: &Path) -> Result<Vec<PathBuf>, ConfigFault> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("toml" | "json") => files.push(path),
-            _ => {}
+        if matches!(path.extension().and_then(|e| e.to_str()), Some("toml" | "json")) {
+            files.push(path);
         }
     }
     files.sort_unstable();
