@@ -4,6 +4,7 @@
 //! with an answer, streams are closed, and whatever has not finished shortly after is left behind.
 //! Knows no path and no parameter: the router is handed in.
 
+use super::connections::{Bounded, Places, allowed};
 use super::error::StartError;
 use crate::api::access::Caller;
 use axum::Router;
@@ -33,9 +34,9 @@ pub(super) fn bind(addr: SocketAddr) -> Result<std::net::TcpListener, StartError
 }
 
 /// What the kernel knew of the peer when it connected.
-impl Connected<IncomingStream<'_, tokio::net::UnixListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, tokio::net::UnixListener>) -> Self {
-        match stream.io().peer_cred() {
+impl Connected<IncomingStream<'_, Bounded<tokio::net::UnixListener>>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Bounded<tokio::net::UnixListener>>) -> Self {
+        match stream.io().io.peer_cred() {
             Ok(peer) => Self::Unix { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() },
             Err(error) => {
                 tracing::debug!(%error, "the kernel does not say who a caller is");
@@ -45,8 +46,8 @@ impl Connected<IncomingStream<'_, tokio::net::UnixListener>> for Caller {
     }
 }
 
-impl Connected<IncomingStream<'_, tokio::net::TcpListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, tokio::net::TcpListener>) -> Self {
+impl Connected<IncomingStream<'_, Bounded<tokio::net::TcpListener>>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Bounded<tokio::net::TcpListener>>) -> Self {
         Self::Tcp(*stream.remote_addr())
     }
 }
@@ -70,12 +71,13 @@ impl Server {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let router = router.layer(middleware::from_fn_with_state(stop.clone(), cut_when_stopped));
-        let unix = tokio::net::UnixListener::from_std(unix)?;
+        let places = Places::new(allowed());
+        let unix = Bounded::new(tokio::net::UnixListener::from_std(unix)?, places.clone());
         let service = router.into_make_service_with_connect_info::<Caller>();
         let serve = axum::serve(unix, service.clone()).with_graceful_shutdown(stop.clone().cancelled_owned());
         tasks.spawn_on(run(async { serve.await }), runtime);
         if let Some(tcp) = tcp {
-            let tcp = tokio::net::TcpListener::from_std(tcp)?;
+            let tcp = Bounded::new(tokio::net::TcpListener::from_std(tcp)?, places);
             let serve = axum::serve(tcp, service).with_graceful_shutdown(stop.clone().cancelled_owned());
             tasks.spawn_on(run(async { serve.await }), runtime);
         }

@@ -19,6 +19,7 @@ pub mod args;
 pub mod checks;
 mod clock;
 pub mod config;
+mod connections;
 mod dns;
 mod driver;
 mod error;
