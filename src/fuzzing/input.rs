@@ -18,6 +18,10 @@ impl<'a> Input<'a> {
         *first
     }
 
+    pub(super) fn flip(&mut self) -> bool {
+        self.byte().is_multiple_of(2)
+    }
+
     pub(super) fn below(&mut self, most: usize) -> usize {
         usize::from(self.byte()) % most
     }

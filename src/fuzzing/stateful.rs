@@ -112,7 +112,7 @@ impl World {
                 self.both(|agent, now| agent.join(&[at], now));
             }
             11 => {
-                let (name, prune) = (any_name(input), input.byte() % 2 == 0);
+                let (name, prune) = (any_name(input), input.flip());
                 let _ = self.both(|agent, now| agent.force_leave(&name, prune, now));
             }
             12 => self.find(input),
@@ -135,7 +135,7 @@ impl World {
     fn register(&mut self, input: &mut Input<'_>) {
         let n = input.byte() % 40;
         let (id, name) = (instance(n), format!("web{}", input.byte() % 4));
-        let checks = if input.byte() % 2 == 0 { Vec::new() } else { vec![ttl_check(&id)] };
+        let checks = if input.flip() { Vec::new() } else { vec![ttl_check(&id)] };
         let definition = Box::new(ServiceDefinition { service: service(&id, &name), checks });
         let command = LocalCommand::RegisterService { definition, replace_existing_checks: false };
         if self.both(|agent, now| agent.apply(&command, now)).is_ok() {
@@ -158,7 +158,7 @@ impl World {
     }
 
     fn maintain(&mut self, input: &mut Input<'_>) {
-        let (id, enable) = (instance(input.byte() % 40), input.byte() % 2 == 0);
+        let (id, enable) = (instance(input.byte() % 40), input.flip());
         let command = match input.byte() % 2 {
             0 => LocalCommand::ServiceMaintenance { id, enable, reason: String::new() },
             _ => LocalCommand::NodeMaintenance { enable, reason: String::new() },
@@ -364,7 +364,7 @@ fn any_number(input: &mut Input<'_>) -> u64 {
 
 fn any_epoch(input: &mut Input<'_>) -> Epoch {
     let epoch = Epoch::first_of(Generation(any_number(input)));
-    if input.byte() % 2 == 0 { epoch } else { epoch.next() }
+    if input.flip() { epoch } else { epoch.next() }
 }
 
 fn any_head(input: &mut Input<'_>) -> Head {
@@ -407,7 +407,7 @@ fn any_page(input: &mut Input<'_>) -> Page {
         from: Version(any_number(input)),
         survivors: (0..input.below(3)).map(|_| any_number(input)).collect(),
         items: (0..input.below(4)).map(|_| any_item(input)).collect(),
-        next: (input.byte() % 2 == 0).then(|| Version(any_number(input))),
+        next: input.flip().then(|| Version(any_number(input))),
         complete_to: Version(any_number(input)),
     }
 }
@@ -438,7 +438,7 @@ fn lie(input: &mut Input<'_>) -> Frame {
             epoch: any_epoch(input),
             incarnation: 0,
             addr: any_addr(input),
-            name_checked: input.byte() % 2 == 0,
+            name_checked: input.flip(),
         }),
         5 => Frame::DownNotice(any_key(input), any_epoch(input)),
         6 => Frame::NameClaim(NameClaim {
@@ -446,7 +446,7 @@ fn lie(input: &mut Input<'_>) -> Frame {
             epoch: any_epoch(input),
             started: Generation(any_number(input)),
             addr: any_addr(input),
-            joined: input.byte() % 2 == 0,
+            joined: input.flip(),
         }),
         7 => Frame::Ask(
             u32::from(input.byte()),
@@ -482,7 +482,7 @@ fn lie(input: &mut Input<'_>) -> Frame {
             let accusations = (0..=input.below(6)).map(|_| {
                 let u = any_update(input);
                 let accuser = any_key(input);
-                let refused = input.byte() % 2 == 0;
+                let refused = input.flip();
                 Accusation { subject: u.key, epoch: u.epoch, incarnation: u.incarnation, accuser, refused }
             });
             Frame::Accusations(Charge::group(&accusations.collect::<Vec<_>>()))
@@ -502,7 +502,7 @@ fn lie(input: &mut Input<'_>) -> Frame {
                 from_incarnation: u16::from(input.byte()),
                 to: any_key(input),
                 to_epoch: any_epoch(input),
-                from_addr: (input.byte() % 2 == 0).then(|| any_addr(input)),
+                from_addr: input.flip().then(|| any_addr(input)),
                 message,
             })
         }
