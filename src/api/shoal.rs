@@ -108,10 +108,17 @@ fn exposition(view: &View, waiting: usize) -> String {
         let _ = writeln!(out, "# TYPE {name} gauge\n{name} {value}");
     }
     propagation(&view.status().propagation, &mut out);
-    for (name, value) in &view.status().counters {
+    let mut told = String::new();
+    for (key, value) in &view.status().counters {
+        // Labels stand behind the name as they are; those of one name follow each other.
+        let (name, labels) = key.find('{').map_or((key.as_str(), ""), |at| key.split_at(at));
         let name = metric_name(name);
-        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-        let _ = writeln!(out, "# TYPE {name} {kind}\n{name} {value}");
+        if name != told {
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            let _ = writeln!(out, "# TYPE {name} {kind}");
+        }
+        let _ = writeln!(out, "{name}{labels} {value}");
+        told = name;
     }
     out
 }
