@@ -36,6 +36,9 @@ const PEER: (&str, u16) = ("peer", 2);
 pub fn agent(data: &[u8]) {
     let mut input = Input::new(data);
     let mut world = World::new();
+    if input.flip() {
+        world.join();
+    }
     for _ in 0..STEPS_MAX {
         if input.is_empty() {
             break;
@@ -75,6 +78,16 @@ impl World {
             runs: BTreeSet::new(),
             stopped: false,
         }
+    }
+
+    /// The two find each other, before the stranger comes.
+    fn join(&mut self) {
+        self.both(|agent, now| agent.join(&[addr(PEER.1)], now));
+        for _ in 0..8 {
+            self.pass(Duration::from_millis(20));
+            self.deliver(0);
+        }
+        assert_eq!((self.ours.live_count(), self.peer.live_count()), (2, 2), "they did not find each other");
     }
 
     fn both<T: PartialEq + std::fmt::Debug>(&mut self, mut act: impl FnMut(&mut Agent, Instant) -> T) -> T {
