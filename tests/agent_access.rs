@@ -61,8 +61,15 @@ fn over_tcp_token_and_host_are_wanted_and_on_the_socket_neither() {
     assert_eq!(ask_over_tcp(&addr, &addr, "").status, 403);
     assert_eq!(ask_over_tcp(&addr, "rebound.example", &bearer).status, 403);
     assert_eq!(agent.get("/v1/agent/self").status, 200);
+    let members = |token: &str| {
+        let mut command = agent_process::shoal();
+        let said =
+            command.args(["members", "--socket", &format!("tcp://{addr}")]).env("SHOAL_HTTP_TOKEN", token);
+        said.output().expect("runs").status.code()
+    };
+    assert_eq!((members(TOKEN), members("another-token-than-this")), (Some(0), Some(1)));
     let metrics = agent.get("/metrics").body;
-    assert!(metrics.contains("shoal_api_refused_total{by=\"token\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("shoal_api_refused_total{by=\"token\"} 2\n"), "{metrics}");
     assert!(metrics.contains("shoal_api_refused_total{by=\"host\"} 1\n"), "{metrics}");
     let shown = agent.get("/v1/agent/self").body;
     assert!(!shown.contains(TOKEN) && !agent.log().contains(TOKEN), "the token is told");
