@@ -34,6 +34,8 @@ pub mod cli;
 pub mod client;
 pub mod core;
 pub mod dns;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod model;
 pub mod sim;
 pub mod view;

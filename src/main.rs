@@ -60,7 +60,14 @@ fn router(parts: ApiParts) -> Api {
         config: parts.config,
     };
     let more_metrics = parts.dns.map(|dns| MoreMetrics::new(move |out| dns.expose(out))).unwrap_or_default();
-    Api::new(Context { view: parts.view, requests: parts.requests, info, more_metrics, logs: parts.logs })
+    Api::new(Context {
+        view: parts.view,
+        requests: parts.requests,
+        info,
+        more_metrics,
+        logs: parts.logs,
+        access: parts.access,
+    })
 }
 
 /// The profile and the constants of timing and limits, of all that was configured.

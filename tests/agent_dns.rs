@@ -371,3 +371,23 @@ fn a_port_in_use_is_told_and_nothing_is_taken() {
     assert!(ended.err.contains(&want), "{}", ended.err);
     assert_eq!(client.ask("n1.node.consul", Rtype::A).answers, ["A 127.0.0.1"]);
 }
+
+#[test]
+fn of_questions_that_wait_for_a_recursor_there_are_so_many_and_others_are_told_at_once() {
+    let place = Place::new();
+    let recursor = Recursor::start();
+    recursor.silent.store(true, Ordering::Relaxed);
+    let config = place.path("dns.toml");
+    let text = format!("dns_recursors = [\"{}\"]\ndns_recursor_timeout = \"1m\"", recursor.addr);
+    std::fs::write(&config, text).expect("writes");
+    let (_agent, client) = start(&place, &["--config", &config.display().to_string()]);
+    for id in 0..600 {
+        client.udp.send(&question(id, &format!("h{id}.example.com"), Rtype::A, None)).expect("is sent");
+    }
+    let mut buffer = [0; 512];
+    for _ in 0..600 - 512 {
+        let length = client.udp.recv(&mut buffer).expect("is refused at once");
+        assert_eq!(read(&buffer[..length]).rcode, Rcode::SERVFAIL);
+    }
+    assert_eq!(client.ask("n1.node.consul", Rtype::A).answers, ["A 127.0.0.1"], "memory waits for nobody");
+}

@@ -49,6 +49,7 @@ fn api(parts: ApiParts) -> Api {
         info,
         more_metrics: Default::default(),
         logs: parts.logs,
+        access: parts.access,
     })
 }
 

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["model", "client", "sim"]),
     ("dns", &["model", "view"]),
     ("agent", &["model", "wire", "core", "view", "api", "dns", "client"]),
+    ("fuzzing", &["model", "wire", "core", "api", "dns", "agent"]),
 ];
 
 /// Rooms that are pure, and what none of them may name.
@@ -58,6 +59,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tower", &["agent/checks/grpc.rs"]),
     ("base64", &["agent/checks/http/", "api/event.rs", "model/key.rs"]),
     ("aws_lc_rs", &["agent/checks/tls.rs", "model/key.rs", "wire/seal.rs"]),
+    ("subtle", &["api/access.rs"]),
 ];
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
@@ -163,4 +165,32 @@ fn no_file_is_a_warehouse() {
         .map(|(file, code)| format!("{file}: {} lines", code.lines().count()))
         .collect();
     assert!(long.is_empty(), "split these:\n{}", long.join("\n"));
+}
+
+#[test]
+fn every_bound_is_held_by_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("is there");
+    let (_, bounds) = page.split_once("\n## Bounds\n").expect("has the section");
+    let rows: Vec<&str> = bounds.lines().take_while(|l| !l.starts_with("## ")).collect();
+    let rows = rows.into_iter().filter(|l| l.starts_with("| ")).skip(1);
+    let mut files = Vec::new();
+    for dir in ["src", "tests", "simulations"] {
+        sources(&root.join(dir), &mut files);
+    }
+    let all: String = files.iter().map(|f| fs::read_to_string(f).expect("a source file is UTF-8")).collect();
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [what, _, _, tests] = cells[..] else { panic!("four cells in {row}") };
+        for test in tests.split(',').map(|t| t.trim().trim_matches('`')) {
+            count += 1;
+            if !all.contains(&format!("fn {test}(")) {
+                missing.push(format!("{what}: no test {test}"));
+            }
+        }
+    }
+    assert!(count > 40, "the table is where it is looked for: {count}");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }

@@ -38,8 +38,14 @@ impl Line {
 
     /// Asks and waits for the whole answer; gives its status.
     pub(crate) fn put(&mut self, target: &str, body: &str) -> u16 {
+        self.ask("PUT", target, body)
+    }
+
+    /// As [`Self::put`], with another method.
+    pub(crate) fn ask(&mut self, method: &str, target: &str, body: &str) -> u16 {
         let length = body.len();
-        let head = format!("PUT {target} HTTP/1.1\r\nhost: local\r\ncontent-length: {length}\r\n\r\n{body}");
+        let head =
+            format!("{method} {target} HTTP/1.1\r\nhost: local\r\ncontent-length: {length}\r\n\r\n{body}");
         self.stream.get_mut().write_all(head.as_bytes()).expect("is sent");
         let (mut status, mut length) = (0, 0);
         loop {

@@ -46,6 +46,14 @@ pub struct AgentArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "SHOAL_HTTP")]
     pub http: Option<String>,
 
+    /// Let --http be an address that other hosts can reach; needs --http-token-file
+    #[arg(long, env = "SHOAL_HTTP_ALLOW_REMOTE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub http_allow_remote: bool,
+
+    /// File with the token that callers over TCP must tell
+    #[arg(long, value_name = "FILE", env = "SHOAL_HTTP_TOKEN_FILE")]
+    pub http_token_file: Option<PathBuf>,
+
     /// Serve DNS at this address, over UDP and TCP [default: off]
     #[arg(long, value_name = "ADDR:PORT", env = "SHOAL_DNS")]
     pub dns: Option<String>,

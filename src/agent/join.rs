@@ -18,6 +18,8 @@ const RETRY_LAST: Duration = Duration::from_secs(30);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a caller waits for the cluster's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Addresses that names may stand for, one after the other; the protocol takes no more.
+const HANDED_MAX: usize = 256;
 /// Callers that may wait at once.
 const CALLERS_MAX: usize = 64;
 
@@ -149,7 +151,7 @@ impl Joiner {
                     "join addresses cannot be resolved; trying goes on"
                 );
             }
-            addrs.retain(|a| self.handed.insert(*a));
+            addrs.retain(|a| self.handed.len() < HANDED_MAX && self.handed.insert(*a));
             return (addrs, None);
         };
         let Some(at) = self.callers.iter().position(|c| c.number == number) else { return (addrs, None) };
@@ -315,5 +317,21 @@ mod tests {
         let resolved = Resolve { caller: None, names }.run().await;
         assert_eq!(resolved.addrs, [addr("127.0.0.1:9")]);
         assert_eq!(resolved.errors.len(), 1, "{:?}", resolved.errors);
+    }
+
+    #[test]
+    fn joins_under_way_and_addresses_that_names_stood_for_are_bounded() {
+        let mut j = joiner(&["seed"]);
+        let mut refused = 0;
+        for _ in 0..100 {
+            let (reply, _answer) = oneshot::channel();
+            refused += usize::from(j.ask(&["10.0.0.2".to_owned()], reply, NOW).is_err());
+        }
+        assert_eq!((j.callers.len(), refused), (CALLERS_MAX, 100 - CALLERS_MAX));
+        // A name server that has a new address for everybody who asks.
+        let handed: usize = (0..1_000)
+            .map(|n| j.resolved(found(None, &[&format!("10.0.{}.{}:1", n / 250, 2 + n % 250)])).0.len())
+            .sum();
+        assert_eq!((handed, j.handed.len()), (HANDED_MAX, HANDED_MAX));
     }
 }

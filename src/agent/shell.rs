@@ -19,6 +19,7 @@ use super::reload;
 use super::servers::Servers;
 use super::udp::{self, GossipSocket};
 use super::unix_socket;
+use crate::api::access::Access;
 use crate::api::request::Request;
 use crate::api::{Api, LogFeed};
 use crate::core::{Agent, Identity};
@@ -58,6 +59,8 @@ pub struct ApiParts {
     pub dns: Option<Arc<DnsMetrics>>,
     /// The agent's log, if it is its own.
     pub logs: Option<LogFeed>,
+    /// Who may do what over the API.
+    pub access: Arc<Access>,
 }
 
 /// What an agent is given by the program around it.
@@ -181,6 +184,7 @@ impl Shell {
             config: shown(&config),
             dns: dns_metrics.clone(),
             logs: wiring.log.as_ref().map(LogControl::feed),
+            access: Arc::new(config.access().build()),
         });
         let api = Server::start(wiring.runtime, api, unix, tcp)?;
         let dns = match (names, dns_metrics) {

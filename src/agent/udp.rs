@@ -277,4 +277,16 @@ mod tests {
         let error = bind(addr).expect_err("is taken").to_string();
         assert!(error.contains(&format!("gossip address {addr} is in use")), "{error}");
     }
+
+    #[tokio::test]
+    async fn so_many_closed_ports_wait_to_be_told() {
+        let (mut a, _) = socket("127.0.0.1:0");
+        let (_, closed) = socket("127.0.0.1:0");
+        for n in 0..2_000_u16 {
+            let [high, low] = n.to_be_bytes();
+            a.send(SocketAddr::from(([127, 1, high, low], closed.port())), b"x");
+            a.take_reports();
+        }
+        assert!((1..=REPORTS_MAX).contains(&a.unreachable.len()), "{}", a.unreachable.len());
+    }
 }

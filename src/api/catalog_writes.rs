@@ -5,6 +5,7 @@
 //! beside a node here comes from the agent's configuration: address, identifier and metadata of the
 //! node are read and not used.
 
+use super::access;
 use super::definition::{check_registration, service_registration};
 use super::json::{Field, Json, Object};
 use super::local::refused;
@@ -162,8 +163,24 @@ fn check(value: &Json, path: &str, node: &str) -> Result<(CheckDefinition, Strin
     Ok((definition, output))
 }
 
+/// Whether the caller may do all of it.
+fn permits(call: &Call, commands: &[LocalCommand]) -> Result<(), Failure> {
+    commands.iter().try_for_each(|command| match command {
+        LocalCommand::RegisterService { definition, .. } => call.may_register(definition),
+        LocalCommand::RegisterCheck(check) => call.may_register_check(check),
+        LocalCommand::UpdateCheck { id, .. } | LocalCommand::DeregisterCheck(id) => call.may_change_check(id),
+        LocalCommand::DeregisterService(id) | LocalCommand::ServiceMaintenance { id, .. } => {
+            call.may_change(id)
+        }
+        LocalCommand::NodeMaintenance { .. } | LocalCommand::TakeFiles(_) => {
+            call.app.permits(call.caller, access::Want::Administer)
+        }
+    })
+}
+
 /// Asks the loop; the dialect answers a success with `true`.
-async fn carry_out(call: &Call, commands: Vec<LocalCommand>) -> Outcome {
+async fn carry_out(call: &Call, what: &str, commands: Vec<LocalCommand>) -> Outcome {
+    permits(call, &commands)?;
     for command in commands {
         match call.app.ask(|reply| Request::Local(command, reply)).await? {
             // Nothing to remove is as good as removed.
@@ -174,6 +191,7 @@ async fn carry_out(call: &Call, commands: Vec<LocalCommand>) -> Outcome {
             Err(error) => return Err(refused(error)),
         }
     }
+    access::changed(call.caller, what, "");
     json(&true, call.pretty())
 }
 
@@ -233,7 +251,7 @@ pub(super) async fn register(mut call: Call) -> Outcome {
             commands.push(LocalCommand::UpdateCheck { id, status, output });
         }
     }
-    carry_out(&call, commands).await
+    carry_out(&call, "catalog/register", commands).await
 }
 
 pub(super) async fn deregister(mut call: Call) -> Outcome {
@@ -263,5 +281,14 @@ pub(super) async fn deregister(mut call: Call) -> Outcome {
         ("", check) => CheckId::new(check).ok().map(LocalCommand::DeregisterCheck),
         (service, _) => InstanceId::new(service).ok().map(LocalCommand::DeregisterService),
     };
-    carry_out(&call, command.into_iter().collect()).await
+    // Not left to the loop where names matter: until it looks, somebody could register it.
+    let view = call.app.view.load();
+    let is_there = |command: &LocalCommand| match command {
+        LocalCommand::DeregisterCheck(id) => view.local().checks.get(id).is_some(),
+        LocalCommand::DeregisterService(id) => view.local().services.contains_key(id),
+        _ => true,
+    };
+    let command = command.filter(|command| !call.app.access.guards_names() || is_there(command));
+    drop(view);
+    carry_out(&call, "catalog/deregister", command.into_iter().collect()).await
 }

@@ -3,7 +3,7 @@
 //! Only over the Unix socket; and only the user that the agent runs as, or root, may change anything.
 //! Who has which key is what members say in their own records.
 
-use super::Caller;
+use super::access::Caller;
 use super::local::refused;
 use super::reply::{Failure, Outcome, done, json};
 use super::request::Request;
@@ -17,21 +17,23 @@ use serde_json::{Value, json as object};
 const NAMES_MAX: usize = 20;
 
 /// Over TCP whoever can connect could list keys, or install one of his own.
-fn over_the_socket(call: &Call) -> Result<Caller, Failure> {
-    call.caller.ok_or_else(|| {
-        let text = "The keyring is served on the agent's Unix socket only";
-        Failure::new(StatusCode::FORBIDDEN, text)
-    })
-}
-
-fn owner(call: &Call) -> Result<(), Failure> {
-    match over_the_socket(call)? {
-        Caller::Owner => Ok(()),
-        Caller::Guest => {
-            let text = "The keyring can be changed by the user that the agent runs as, or by root, only";
+fn over_the_socket(call: &Call) -> Result<(), Failure> {
+    match call.caller {
+        Caller::Unix { .. } => Ok(()),
+        Caller::Tcp(_) | Caller::Unknown => {
+            let text = "The keyring is served on the agent's Unix socket only";
             Err(Failure::new(StatusCode::FORBIDDEN, text))
         }
     }
+}
+
+fn owner(call: &Call) -> Result<(), Failure> {
+    over_the_socket(call)?;
+    if !call.app.access.owns(call.caller) {
+        let text = "The keyring can be changed by the user that the agent runs as, or by root, only";
+        return Err(Failure::new(StatusCode::FORBIDDEN, text));
+    }
+    Ok(())
 }
 
 fn own_keys(view: &View) -> Vec<KeyId> {

@@ -4,6 +4,7 @@
 //! when the change is durable and visible on this host.
 
 use super::App;
+use super::access::{self, Want};
 use super::definition::file::is_script;
 use super::definition::{check_registration, check_update, service_registration};
 use super::query::{check_tenancy, parse_bool};
@@ -12,6 +13,7 @@ use super::request::{Reply, Request, RequestError};
 use super::route::Call;
 use crate::model::{
     CheckDefinition, CheckId, CheckStatus, InstanceId, KeyringError, LocalCommand, LocalError,
+    ServiceDefinition,
 };
 use http::StatusCode;
 use tokio::sync::oneshot;
@@ -81,13 +83,73 @@ impl Call {
         Ok(done())
     }
 
+    /// As [`Self::command`], and noted with who did it.
+    async fn change(&self, what: &str, id: &str, command: LocalCommand) -> Outcome {
+        let outcome = self.command(command).await?;
+        access::changed(self.caller, what, id);
+        Ok(outcome)
+    }
+
+    fn permits(&self, want: Want<'_>) -> Result<(), Failure> {
+        self.app.permits(self.caller, want)
+    }
+
+    /// Whether the caller may change the instance that has this id now, if one has.
+    pub(super) fn may_change(&self, id: &InstanceId) -> Result<(), Failure> {
+        let view = self.app.view.load();
+        match view.local().services.get(id) {
+            Some(service) => self.permits(Want::Register(service.name.as_str())),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for the check: it is its instance's, or the node's.
+    pub(super) fn may_change_check(&self, id: &CheckId) -> Result<(), Failure> {
+        let view = self.app.view.load();
+        match view.local().checks.get(id) {
+            Some(check) => self.may_change_checks_of(check.definition.service_id.as_ref()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the caller may register this instance, also in the place of what is there now: that may
+    /// be somebody else's.
+    pub(super) fn may_register(&self, definition: &ServiceDefinition) -> Result<(), Failure> {
+        self.permits(Want::Register(definition.service.name.as_str()))?;
+        self.may_change(&definition.service.id)?;
+        definition.checks.iter().try_for_each(|check| self.may_change_check(&check.id))
+    }
+
+    /// The same for a check.
+    pub(super) fn may_register_check(&self, definition: &CheckDefinition) -> Result<(), Failure> {
+        self.may_change_checks_of(definition.service_id.as_ref())?;
+        self.may_change_check(&definition.id)
+    }
+
+    fn may_change_checks_of(&self, service: Option<&InstanceId>) -> Result<(), Failure> {
+        service.map_or_else(|| self.permits(Want::Administer), |id| self.may_change(id))
+    }
+
     fn service_id(&self) -> Result<InstanceId, Failure> {
         // An id that cannot be is one that is not there.
-        InstanceId::new(&self.id).map_err(|_| unknown_service(&self.id))
+        let id = InstanceId::new(&self.id).map_err(|_| unknown_service(&self.id))?;
+        self.may_change(&id)?;
+        // Not left to the loop where names matter: until it looks, somebody could register it.
+        let guarded = self.app.access.guards_names();
+        if guarded && !self.app.view.load().local().services.contains_key(&id) {
+            return Err(unknown_service(&self.id));
+        }
+        Ok(id)
     }
 
     fn check_id(&self) -> Result<CheckId, Failure> {
-        CheckId::new(&self.id).map_err(|_| unknown_check(&self.id))
+        let id = CheckId::new(&self.id).map_err(|_| unknown_check(&self.id))?;
+        self.may_change_check(&id)?;
+        let guarded = self.app.access.guards_names();
+        if guarded && self.app.view.load().local().checks.get(&id).is_none() {
+            return Err(unknown_check(&self.id));
+        }
+        Ok(id)
     }
 
     fn enable(&self) -> Result<bool, Failure> {
@@ -122,15 +184,18 @@ pub(super) async fn register_service(mut call: Call) -> Outcome {
     let body = call.body().await?;
     let definition = Box::new(service_registration(&body)?);
     definition.checks.iter().try_for_each(|check| call.admits(check))?;
+    call.may_register(&definition)?;
     let replace_existing_checks = call.query.has("replace-existing-checks")
         && parse_bool(call.query.get("replace-existing-checks")).unwrap_or(true);
-    call.command(LocalCommand::RegisterService { definition, replace_existing_checks }).await
+    let id = definition.service.id.clone();
+    let command = LocalCommand::RegisterService { definition, replace_existing_checks };
+    call.change("register service", id.as_str(), command).await
 }
 
 pub(super) async fn deregister_service(call: Call) -> Outcome {
     call.tenancy()?;
     let id = call.service_id()?;
-    call.command(LocalCommand::DeregisterService(id)).await
+    call.change("deregister service", &call.id, LocalCommand::DeregisterService(id)).await
 }
 
 pub(super) async fn register_check(mut call: Call) -> Outcome {
@@ -138,9 +203,14 @@ pub(super) async fn register_check(mut call: Call) -> Outcome {
     let body = call.body().await?;
     let definition = Box::new(check_registration(&body)?);
     call.admits(&definition)?;
+    call.may_register_check(&definition)?;
+    let id = definition.id.clone();
     let asked = call.app.ask(|reply| Request::Local(LocalCommand::RegisterCheck(definition), reply));
     match asked.await? {
-        Ok(()) => Ok(done()),
+        Ok(()) => {
+            access::changed(call.caller, "register check", id.as_str());
+            Ok(done())
+        }
         Err(RequestError::Local(LocalError::UnknownService(id))) => {
             Err(Failure::not_found(format!("ServiceID {id:?} does not exist")))
         }
@@ -151,7 +221,7 @@ pub(super) async fn register_check(mut call: Call) -> Outcome {
 pub(super) async fn deregister_check(call: Call) -> Outcome {
     call.tenancy()?;
     let id = call.check_id()?;
-    call.command(LocalCommand::DeregisterCheck(id)).await
+    call.change("deregister check", &call.id, LocalCommand::DeregisterCheck(id)).await
 }
 
 /// `pass`, `warn`, `fail`: the note becomes the output.
@@ -166,6 +236,7 @@ pub(super) async fn update_check(mut call: Call) -> Outcome {
     call.tenancy()?;
     let body = call.body().await?;
     let command = check_update(&call.id, &body)?;
+    call.check_id()?;
     call.command(command).await
 }
 
@@ -177,7 +248,8 @@ pub(super) async fn service_maintenance(call: Call) -> Outcome {
     let enable = call.enable()?;
     let id = call.service_id()?;
     let reason = call.query.get("reason").to_owned();
-    call.command(LocalCommand::ServiceMaintenance { id, enable, reason }).await
+    let what = if enable { "drain service" } else { "end draining service" };
+    call.change(what, &call.id, LocalCommand::ServiceMaintenance { id, enable, reason }).await
 }
 
 pub(super) async fn node_maintenance(call: Call) -> Outcome {

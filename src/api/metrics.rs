@@ -86,6 +86,7 @@ pub(super) fn prometheus(call: &Call) -> Outcome {
     let view = call.app.view.load();
     let mut body = exposition(&figures(call, &view), &view.status().propagation);
     call.app.more_metrics.append(&mut body);
+    call.app.access.expose(&mut body);
     let mut reply = text(StatusCode::OK, body);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     reply.headers_mut().insert(CONTENT_TYPE, kind);

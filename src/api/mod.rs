@@ -9,6 +9,7 @@
 //! make grow is bounded: bodies ([`Limits::body_bytes_max`]), waiting requests and streams
 //! ([`Limits::waiters_max`]).
 
+pub mod access;
 mod agent;
 mod blocking;
 mod catalog;
@@ -18,6 +19,7 @@ pub(crate) mod definition;
 mod duration;
 mod event;
 mod filter;
+pub(crate) mod fuzzing;
 mod health;
 pub(crate) mod json;
 mod keyring;
@@ -43,6 +45,7 @@ pub use monitor::{LogFeed, LogStyle};
 
 use crate::model::{NodeId, NodeName};
 use crate::view::ViewReader;
+use access::{Access, Caller};
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
@@ -88,16 +91,6 @@ impl Default for Limits {
     }
 }
 
-/// Who is at the other end of a connection, as the listener's connect info. Without it a caller came
-/// over the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// The user that the agent runs as, or root, over the Unix socket: may change keys.
-    Owner,
-    /// Another user who may use the Unix socket.
-    Guest,
-}
-
 /// What does not change while the agent runs.
 #[derive(Debug, Clone)]
 pub struct StaticInfo {
@@ -134,6 +127,8 @@ pub struct Context {
     pub more_metrics: MoreMetrics,
     /// The agent's log; `None` when it is not this agent's to give.
     pub logs: Option<LogFeed>,
+    /// Who may do what.
+    pub access: Arc<Access>,
 }
 
 /// Appends further metrics to those of `GET /metrics`, as Prometheus text.
@@ -170,6 +165,7 @@ struct App {
     logs: Option<LogFeed>,
     /// When this was made, for what is told about times since.
     started: tokio::time::Instant,
+    access: Arc<Access>,
     /// One permit per request that waits for a change.
     waiters: Arc<Semaphore>,
     /// Whom a change wakes.
@@ -207,7 +203,7 @@ type Answer = Result<http::Response<Body>, Infallible>;
 impl Api {
     /// The API over what the agent publishes.
     pub fn new(context: Context) -> Self {
-        let Context { view, requests, info, more_metrics, logs } = context;
+        let Context { view, requests, info, more_metrics, logs, access } = context;
         let waiters = Arc::new(Semaphore::new(info.limits.waiters_max.min(Semaphore::MAX_PERMITS)));
         let jitter = std::sync::atomic::AtomicU64::new(info.started_unix_ms);
         Self(Arc::new(App {
@@ -217,6 +213,7 @@ impl Api {
             info,
             more_metrics,
             logs,
+            access,
             started: tokio::time::Instant::now(),
             waiters,
             rendered: rendered::Rendered::default(),
@@ -230,7 +227,11 @@ impl Api {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if let Some(reply) = self.0.rendered(&request) {
+        // Whoever may not read is refused, and counted, on the longer way.
+        let caller = Caller::of(request.extensions());
+        if self.0.access.lets_read(caller, request.uri(), request.headers())
+            && let Some(reply) = self.0.rendered(&request)
+        {
             return Either::Left(ready(Ok(reply)));
         }
         let app = Arc::clone(&self.0);

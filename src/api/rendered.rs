@@ -113,3 +113,36 @@ impl App {
         Some(reply)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(kept: &Rendered, question: &str, bytes: usize) {
+        kept.keep(question, "web", 7, &Bytes::from(vec![b' '; bytes]));
+    }
+
+    #[test]
+    fn what_is_kept_of_answers_is_bounded_in_number_and_bytes() {
+        let kept = Rendered::default();
+        for n in 0..5 * ANSWERS_MAX {
+            keep(&kept, &format!("/v1/health/service/{n}"), 1);
+        }
+        let halves = kept.lock();
+        assert!(halves.newer.len() <= ANSWERS_MAX && halves.older.len() <= ANSWERS_MAX);
+        assert!(halves.newer.len() + halves.older.len() > ANSWERS_MAX, "the newer half stays");
+        drop(halves);
+        let kept = Rendered::default();
+        keep(&kept, "too long an answer", ANSWER_BYTES_MAX + 1);
+        keep(&kept, &"q".repeat(QUESTION_BYTES_MAX + 1), 1);
+        assert!(kept.lock().newer.is_empty());
+        for n in 0..200 {
+            keep(&kept, &n.to_string(), ANSWER_BYTES_MAX);
+            let halves = kept.lock();
+            for half in [&halves.newer, &halves.older] {
+                let bytes: usize = half.values().map(|answer| answer.body.len()).sum();
+                assert!(bytes < BYTES_MAX + ANSWER_BYTES_MAX, "{bytes} after {n}");
+            }
+        }
+    }
+}

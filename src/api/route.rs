@@ -3,11 +3,12 @@
 //! Everything after an endpoint's prefix is one id, percent-decoded, whatever slashes and colons
 //! are in it. Methods are looked at before anything else.
 
+use super::access::{self, Caller};
 use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
 use super::{
-    App, Caller, agent, catalog, catalog_writes, coordinate, event, health, keyring, local, local_reads,
-    metrics, monitor, openapi, shoal, unsupported, watch,
+    App, agent, catalog, catalog_writes, coordinate, event, health, keyring, local, local_reads, metrics,
+    monitor, openapi, shoal, unsupported, watch,
 };
 use axum::body::Body;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
@@ -185,8 +186,8 @@ pub(super) struct Call {
     pub(super) id: String,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
-    /// Who asks, if that is known.
-    pub(super) caller: Option<Caller>,
+    /// Who asks.
+    pub(super) caller: Caller,
     /// Path and query as they came.
     pub(super) question: String,
     /// Behind a lock, never contended, because a body may not be shared and the rest is.
@@ -269,7 +270,10 @@ fn not_found(path: &str) -> Failure {
 
 async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     let (parts, body) = request.into_parts();
-    let Some((methods, endpoint, id)) = find(parts.uri.path()) else {
+    let caller = Caller::of(&parts.extensions);
+    let found = find(parts.uri.path());
+    app.access.admits(caller, &parts, found.map(|(_, endpoint, _)| endpoint))?;
+    let Some((methods, endpoint, id)) = found else {
         return Err(not_found(parts.uri.path()));
     };
     // HEAD is answered like GET.
@@ -277,15 +281,21 @@ async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     if !methods.contains(&method) {
         return Ok(wrong_method(&method, methods));
     }
+    app.permits(caller, access::wanted(endpoint, &method))?;
     let undecodable = || Failure::bad("Invalid URL path: want UTF-8 in percent-encoding");
     let id = decode(id, false).ok_or_else(undecodable)?;
     let query = Query::parse(parts.uri.query().unwrap_or(""))?;
     let question = parts.uri.path_and_query().map_or_else(String::new, |text| text.as_str().to_owned());
     let headers = copied(&parts.headers);
-    let caller = parts.extensions.get::<Caller>().copied();
+    let changes = method != Method::GET && access::wanted(endpoint, &method) == access::Want::Administer;
+    let changed = changes.then(|| parts.uri.path().to_owned());
     let body = Mutex::new(body);
     drop((parts.uri, parts.headers));
-    handle(endpoint, Call { app, method, id, query, headers, caller, question, body }).await
+    let outcome = handle(endpoint, Call { app, method, id, query, headers, caller, question, body }).await;
+    if let Some(what) = changed.filter(|_| outcome.is_ok()) {
+        access::changed(caller, &what, "");
+    }
+    outcome
 }
 
 /// Headers that some answer depends on.

@@ -1,5 +1,6 @@
 //! The API as its callers see it, against a small stand-in for the agent's loop.
 
+mod access;
 mod agent_reads;
 mod blocking;
 mod catalog_writes;

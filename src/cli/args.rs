@@ -15,6 +15,10 @@ pub(super) struct Common {
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<OsString>,
 
+    /// The agent's token, where it is asked over TCP and wants one
+    #[arg(long, value_name = "TOKEN", env = "SHOAL_HTTP_TOKEN", hide = true, hide_env_values = true)]
+    pub(super) http_token: Option<String>,
+
     /// How answers are printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     pub(super) format: Format,
@@ -31,6 +35,10 @@ impl Common {
         let client = match &self.socket {
             Some(socket) => Client::connect(socket),
             None => Client::connect_default(),
+        };
+        let client = match &self.http_token {
+            Some(token) if !token.is_empty() => client.and_then(|c| c.with_token(token)),
+            _ => client,
         };
         client.map_err(|e| Failure::usage(e.to_string()))
     }

@@ -81,6 +81,12 @@ impl Client {
         Ok(Self { transport: Arc::new(Transport::new(Address::parse(address)?)) })
     }
 
+    /// The same with the token that an agent with `http_token_file` wants over TCP.
+    pub fn with_token(self, token: &str) -> Result<Self, Error> {
+        let address = self.transport.address().clone();
+        Ok(Self { transport: Arc::new(Transport::new(address).with_token(token)?) })
+    }
+
     /// Where the agent is expected.
     pub fn address(&self) -> &Address {
         self.transport.address()

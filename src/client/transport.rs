@@ -47,12 +47,27 @@ impl Call {
 #[derive(Debug)]
 pub(super) struct Transport {
     address: Address,
+    /// What a request says to be admitted.
+    authorization: Option<header::HeaderValue>,
     kept: Mutex<Option<Sender>>,
 }
 
 impl Transport {
     pub(super) fn new(address: Address) -> Self {
-        Self { address, kept: Mutex::new(None) }
+        Self { address, authorization: None, kept: Mutex::new(None) }
+    }
+
+    /// Says `token` with every request.
+    pub(super) fn with_token(mut self, token: &str) -> Result<Self, Error> {
+        let wrong = |_| Error::Invalid {
+            what: "token",
+            value: "(hidden)".to_owned(),
+            want: "visible ASCII characters",
+        };
+        let mut value = header::HeaderValue::from_str(&format!("Bearer {token}")).map_err(wrong)?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(self)
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -131,6 +146,9 @@ impl Transport {
             .uri(&call.path)
             .header(header::HOST, self.address.host_header())
             .header(header::USER_AGENT, concat!("shoal/", env!("CARGO_PKG_VERSION")));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         if !call.body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }

@@ -280,4 +280,14 @@ mod tests {
         join.remember(addr(5));
         assert_eq!(join.addresses().filter(|a| *a == addr(5)).count(), 1);
     }
+
+    #[test]
+    fn so_many_addresses_are_kept_and_further_ones_not_added() {
+        let mut join = Join::new(1, Instant::START);
+        for n in 0..1_000 {
+            join.add(addr(n), Instant::START);
+        }
+        assert_eq!(join.addresses().count(), ADDRESSES_MAX);
+        assert!(join.addresses().all(|a| a.port() < 256), "who came first stays");
+    }
 }

@@ -1,6 +1,7 @@
 //! A handful of agents on a perfect network: the protocol's ordinary day.
 
 mod aliases;
+mod bounds;
 
 use super::*;
 use crate::model::*;

@@ -426,4 +426,23 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..10).collect::<Vec<_>>());
     }
+
+    #[test]
+    fn what_is_kept_of_services_is_bounded() {
+        use crate::dns::tests::world::{World, service};
+        let mut world = World::empty(Options::default());
+        world.node("n1", "127.0.0.1", crate::model::MemberStatus::Alive, &[]);
+        for n in 0..CACHED_MAX + 100 {
+            world.service("n1", service(&format!("s{n}"), &format!("s{n}"), "10.0.0.1", 1));
+        }
+        let (view, mut cache) = (world.view.load(), Cache::default());
+        for n in 0..CACHED_MAX + 100 {
+            let name = format!("s{n}");
+            assert!(cache.get(&view, &name, "", Wanted::Ipv4, &Options::default()).is_some(), "{name}");
+            assert!(cache.known.len() <= CACHED_MAX);
+        }
+        assert_eq!(cache.endpoints, cache.known.values().map(|known| known.order.len()).sum::<usize>());
+        assert!(cache.get(&view, "nobody", "", Wanted::Ipv4, &Options::default()).is_none());
+        assert_eq!(cache.known.len(), 100, "and of what is not there nothing is kept");
+    }
 }

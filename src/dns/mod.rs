@@ -15,6 +15,7 @@
 
 mod chase;
 mod endpoints;
+pub(crate) mod fuzzing;
 mod lookup;
 mod metrics;
 mod name;

@@ -7,6 +7,7 @@ pub mod codec;
 pub mod coordinate;
 pub mod datagram;
 pub mod frame;
+pub(crate) mod fuzzing;
 pub mod keyring;
 pub mod record;
 pub mod seal;

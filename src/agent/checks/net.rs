@@ -194,4 +194,16 @@ mod tests {
         let stream = connected.expect("in time").expect("connects");
         assert_eq!(stream.peer_addr().expect("is connected"), addr);
     }
+
+    #[tokio::test]
+    async fn so_many_names_are_looked_up_at_one_time() {
+        let context = Context::new();
+        let all = u32::try_from(LOOKUPS_MAX).expect("small");
+        let places = Arc::clone(&context.lookups.0).acquire_many_owned(all).await.expect("is open");
+        let name = Endpoint::parse("localhost:1").expect("is one");
+        let waits = tokio::time::timeout(Duration::from_millis(50), name.addresses(&context)).await;
+        assert!(waits.is_err(), "{waits:?}");
+        drop(places);
+        name.addresses(&context).await.expect("is known");
+    }
 }

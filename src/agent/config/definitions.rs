@@ -157,6 +157,17 @@ pub(super) fn in_json(path: &Path, text: &str) -> Result<Vec<RawDefinition>, Con
     Ok(found)
 }
 
+/// What one file defines, scripts included, if all of it can be.
+pub(in crate::agent) fn definitions_in(toml: bool, text: &str) -> Option<Arc<FileDefinitions>> {
+    let mut raw = RawConfig::default();
+    if toml {
+        raw.add_text(Path::new("fuzz.toml"), text).ok()?;
+    } else {
+        raw.add_definitions(in_json(Path::new("fuzz.json"), text).ok()?);
+    }
+    Some(Definitions::collect(&raw, true).ok()?.files)
+}
+
 /// A TOML value as the API's language has it.
 fn json(value: &DeValue<'_>) -> Json {
     match value {

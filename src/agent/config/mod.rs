@@ -3,6 +3,7 @@
 //! Owns the way from flags, environment and files to one set of values, and the words in which a
 //! bad value is told. Opens no sockets and creates no files.
 
+mod access;
 mod address;
 mod definitions;
 mod dns;
@@ -21,7 +22,8 @@ use crate::agent::keys;
 use crate::agent::persist::DataDir;
 use crate::core::{Config, Settings};
 use crate::model::{KeyMaterial, NodeName};
-pub(super) use definitions::Definitions;
+use access::AccessConfig;
+pub(super) use definitions::{Definitions, definitions_in};
 use raw::RawConfig;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -177,7 +179,7 @@ pub struct AgentConfig {
     socket: PathBuf,
     socket_mode: u32,
     socket_group: Option<SocketGroup>,
-    http: Option<SocketAddr>,
+    access: AccessConfig,
     dns: DnsConfig,
     data_dir: Option<PathBuf>,
     profile: Profile,
@@ -249,7 +251,7 @@ impl AgentConfig {
             socket: socket(raw)?,
             socket_mode: raw.parsed("socket_mode", MODE_WANT, parse_mode)?.unwrap_or(0o600),
             socket_group: raw.parsed("socket_group", "the name of a group on this host", group)?,
-            http: http(raw)?,
+            access: AccessConfig::from_raw(raw)?,
             dns: DnsConfig::from_raw(raw)?,
             data_dir,
             profile,
@@ -300,9 +302,13 @@ impl AgentConfig {
     pub const fn socket_group(&self) -> Option<&SocketGroup> {
         self.socket_group.as_ref()
     }
-    /// Loopback address of the API over TCP, if wanted.
+    /// Address of the API over TCP, if wanted.
     pub const fn http(&self) -> Option<SocketAddr> {
-        self.http
+        self.access.http()
+    }
+    /// Who may use the API.
+    pub(super) const fn access(&self) -> &AccessConfig {
+        &self.access
     }
     /// The DNS server.
     pub const fn dns(&self) -> &DnsConfig {
@@ -398,12 +404,6 @@ fn socket(raw: &RawConfig) -> Result<PathBuf, ConfigFault> {
         });
     }
     Ok(path)
-}
-
-fn http(raw: &RawConfig) -> Result<Option<SocketAddr>, ConfigFault> {
-    let want =
-        "a loopback address with a port, such as 127.0.0.1:8500 (other hosts are not served in this version)";
-    raw.parsed("http", want, |s| s.parse().ok().filter(|a: &SocketAddr| a.ip().is_loopback()))
 }
 
 fn data_dir(raw: &RawConfig) -> Result<Option<PathBuf>, ConfigFault> {

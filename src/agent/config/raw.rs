@@ -2,7 +2,7 @@
 //! files and the order in which sources win; knows nothing of what a value means beyond its shape.
 
 use super::definitions::{self, RawDefinition};
-use super::{ConfigFault, dns};
+use super::{ConfigFault, access, dns};
 use crate::agent::args::AgentArgs;
 use crate::core::Settings;
 use std::collections::BTreeMap;
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
-/// Keys that are not timing or limits (those are [`Settings::KEYS`]), nor of the DNS server ([`dns::KEYS`]).
+/// Keys that are not timing or limits (those are [`Settings::KEYS`]), nor of the DNS server ([`dns::KEYS`])
+/// or about who may use the API ([`access::KEYS`]).
 const KEYS: &[&str] = &[
     "node",
     "cluster",
@@ -21,7 +22,6 @@ const KEYS: &[&str] = &[
     "socket",
     "socket_mode",
     "socket_group",
-    "http",
     "data_dir",
     "no_persist",
     "profile",
@@ -173,10 +173,15 @@ impl RawConfig {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigFault::Unreadable { path: path.to_owned(), error: error.to_string() })?;
         if path.extension().is_some_and(|e| e == "json") {
-            self.definitions.extend(definitions::in_json(path, &text)?);
+            self.add_definitions(definitions::in_json(path, &text)?);
             return Ok(());
         }
         self.add_text(path, &text)
+    }
+
+    /// Adds to the services and checks.
+    pub(super) fn add_definitions(&mut self, found: Vec<RawDefinition>) {
+        self.definitions.extend(found);
     }
 
     /// Lays the keys of one file over what is there.
@@ -244,6 +249,7 @@ impl RawConfig {
             ("advertise", args.advertise.clone()),
             ("socket", path_text(&args.socket)),
             ("http", args.http.clone()),
+            ("http_token_file", path_text(&args.http_token_file)),
             ("dns", args.dns.clone()),
             ("dns_domain", args.dns_domain.clone()),
             ("data_dir", path_text(&args.data_dir)),
@@ -261,6 +267,7 @@ impl RawConfig {
         for (key, on) in [
             ("no_persist", args.no_persist),
             ("allow_plaintext", args.allow_plaintext),
+            ("http_allow_remote", args.http_allow_remote),
             ("enable_script_checks", args.enable_script_checks),
             ("enable_local_script_checks", args.enable_local_script_checks),
         ] {
@@ -280,7 +287,7 @@ impl RawConfig {
 }
 
 fn all_keys() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().chain(dns::KEYS).chain(Settings::KEYS).copied()
+    KEYS.iter().chain(access::KEYS).chain(dns::KEYS).chain(Settings::KEYS).copied()
 }
 
 fn known(name: &str) -> Option<&'static str> {
@@ -343,9 +350,8 @@ fn files_in(dir: &Path) -> Result<Vec<PathBuf>, ConfigFault> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("toml" | "json") => files.push(path),
-            _ => {}
+        if matches!(path.extension().and_then(|e| e.to_str()), Some("toml" | "json")) {
+            files.push(path);
         }
     }
     files.sort_unstable();

@@ -22,9 +22,6 @@ impl AgentConfig {
         if let Some(group) = &self.socket_group {
             put("socket_group", group.name.as_str().into());
         }
-        if let Some(http) = self.http {
-            put("http", http.to_string().into());
-        }
         match &self.data_dir {
             Some(dir) => put("data_dir", dir.to_string_lossy().into_owned().into()),
             None => put("no_persist", true.into()),
@@ -44,6 +41,7 @@ impl AgentConfig {
             LogFormat::Json => "json",
         };
         put("log_format", format.into());
+        self.access.show(&mut table);
         self.dns.show(&mut table);
         settings::show(&self.core, &mut table);
         table

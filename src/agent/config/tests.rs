@@ -34,6 +34,33 @@ fn every_bad_value_names_file_line_key_value_and_what_was_wanted() {
         ("join = [\"a:0\"]", "join = [\"a:0\"]: want HOST[:PORT]"),
         ("join = 3", "join = 3: want HOST[:PORT]"),
         ("http = \"10.0.0.1:8500\"", "http = \"10.0.0.1:8500\": want a loopback address with a port"),
+        (
+            "http = \"10.0.0.1:8500\"\nhttp_allow_remote = true",
+            "shoal.toml:1: http = \"10.0.0.1:8500\": want a loopback address with a port, such as 127.0.0.1:8500; \
+             another one needs http_allow_remote",
+        ),
+        ("http_token_file = \"/no/such\"", "cannot read /no/such: "),
+        (
+            "http_token_file = \"/etc/passwd\"",
+            "http_token_file = \"/etc/passwd\": want a file that others cannot read",
+        ),
+        ("http_hosts = [\"a:80\"]", "http_hosts = [\"a:80\"]: want a name that this agent is reached by"),
+        ("access = 1", "shoal.toml:1: access = 1: want a table with read, register and administer"),
+        ("[access]\nwrite = []", "shoal.toml:1: access.write = []: want a table with read, register and"),
+        (
+            "[access]\nread = [\"no such user\"]",
+            "access.read = [\"no such user\"]: want a list of users of this",
+        ),
+        (
+            "[access]\nread = [\"@no such\"]",
+            "access.read = [\"@no such\"]: want a list of users of this host",
+        ),
+        ("[access]\nregister = [1]", "access.register = [1]: want a table of service names or prefixes such"),
+        (
+            "[access.register]\n\"a*b\" = 0",
+            "access.register = { \"a*b\" = 0 }: want a table of service names",
+        ),
+        ("[access.register]\nweb = [true]", "access.register = [true]: want a list of users of this host"),
         ("http = \"127.0.0.1\"", "http = \"127.0.0.1\": want a loopback address with a port"),
         ("dns = \"127.0.0.1\"", "dns = \"127.0.0.1\": want an address of this host with a port"),
         ("dns = \"0.0.0.0:53\"", "dns = \"0.0.0.0:53\": want an address of this host with a port"),
@@ -120,6 +147,8 @@ fn a_flag_that_is_wrong_says_so() {
 fn what_is_shown_reads_back_as_the_same_configuration() {
     let text = "bind = \"0.0.0.0:1234\"\nadvertise = \"10.0.0.5\"\nallow_plaintext = true\nprofile = \"wan\"\n\
                 reap_after = \"36h 30m\"\nhttp = \"127.0.0.1:8500\"\njoin = [\"a\", \"10.0.0.1:9\", \"fd00::1\"]\n\
+                http_hosts = [\"Agent.example.\"]\naccess = {read = \"*\", administer = [0, \"@0\", \"tcp\"], register = \
+                {web = [], \"We*\" = \"root\"}}\n\
                 dns = \"127.0.0.1:8600\"\ndns_recursors = [\"10.0.0.2\", \"[fd00::2]:54\"]\n\
                 dns_alt_domain = \"Example.com.\"\ndns_node_meta_txt = false\ndns_a_record_limit = 4\n\
                 dns_service_ttl = {web = \"5s\", \"we*\" = \"1m\"}\n\
@@ -172,14 +201,46 @@ fn join_addresses_are_names_or_ips_with_a_default_port() {
 }
 
 #[test]
+fn a_remote_address_needs_a_token_and_the_token_is_never_shown() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("token");
+    let text = format!(
+        "http = \"0.0.0.0:8500\"\nhttp_allow_remote = true\nhttp_token_file = {:?}",
+        path.display().to_string()
+    );
+    let set = |token: &str, mode: u32| {
+        std::fs::write(&path, token).expect("writes");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("is set");
+    };
+    set("a secret of no use\n", 0o600);
+    file(&text).expect_err("spaces are not visible");
+    set("short\n", 0o600);
+    file(&text).expect_err("too short");
+    set("0123456789abcdef\n", 0o644);
+    file(&text).expect_err("others can read it");
+    set("0123456789abcdef\n", 0o600);
+    let config = file(&text).expect("valid");
+    assert_eq!(config.http().map(|a| a.to_string()).as_deref(), Some("0.0.0.0:8500"));
+    let shown = format!("{} {config:?} {:?}", config.to_toml(), config.access().build());
+    assert!(!shown.contains("0123456789abcdef"), "{shown}");
+    file("http = \"0.0.0.0:8500\"\nhttp_allow_remote = true").expect_err("no token");
+}
+
+#[test]
 fn the_page_about_the_constants_is_true() {
     let page = include_str!("../../../docs/configuration.md");
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     let (dns_rows, rows): (Vec<&str>, Vec<&str>) =
         rows.into_iter().partition(|row| row.starts_with("| `dns"));
+    let (access_rows, rows): (Vec<&str>, Vec<&str>) =
+        rows.into_iter().partition(|row| row.starts_with("| `http") || row.starts_with("| `access"));
     assert_eq!(dns_rows.len(), dns::KEYS.len(), "one row a key");
-    let defaults = dns::defaults();
-    for key in dns::KEYS {
+    assert_eq!(access_rows.len(), access::KEYS.len(), "one row a key");
+    let dns_rows = [dns_rows, access_rows].concat();
+    let mut defaults = dns::defaults();
+    defaults.extend(access::defaults());
+    for key in dns::KEYS.iter().chain(access::KEYS) {
         let shown = match defaults.get(*key) {
             None => "none".to_owned(),
             Some(toml::Value::String(text)) => text.clone(),

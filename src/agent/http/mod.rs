@@ -1,14 +1,15 @@
 //! Serving the API on the agent's listeners.
 //!
-//! Owns the listeners' tasks, the connections, and their end: at the end, requests that wait for a
+//! Owns the listeners' tasks, the connections, who is at their other end, and how they end: at the end, requests that wait for a
 //! change are cut with an answer, streams are closed, and whatever has not finished shortly after
 //! is left behind. HTTP/1.1 by hyper, without layers in between: what is answered from memory in a
 //! few microseconds should not spend more on its way. Knows no path and no parameter.
 
 mod parking;
 
+use super::connections::{Places, allowed};
 use super::error::StartError;
-use crate::api::Caller;
+use crate::api::access::Caller;
 use axum::body::{Body, HttpBody as _};
 use futures_util::StreamExt;
 use http::{Request, Response, StatusCode};
@@ -75,14 +76,25 @@ impl Server {
         unix: UnixListener,
         tcp: Option<std::net::TcpListener>,
     ) -> std::io::Result<Self> {
+        Self::with_places(runtime, api, unix, tcp, Places::new(allowed()))
+    }
+
+    /// With so many connections at one time, on both listeners together.
+    fn with_places(
+        runtime: &Handle,
+        api: impl Answers,
+        unix: UnixListener,
+        tcp: Option<std::net::TcpListener>,
+        places: Places,
+    ) -> std::io::Result<Self> {
         let _inside = runtime.enter();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let unix = tokio::net::UnixListener::from_std(unix)?;
-        tasks.spawn_on(serve_unix(unix, api.clone(), stop.clone(), tasks.clone()), runtime);
+        tasks.spawn_on(serve_unix(unix, api.clone(), places.clone(), stop.clone(), tasks.clone()), runtime);
         if let Some(tcp) = tcp {
             let tcp = tokio::net::TcpListener::from_std(tcp)?;
-            tasks.spawn_on(serve_tcp(tcp, api, stop.clone(), tasks.clone()), runtime);
+            tasks.spawn_on(serve_tcp(tcp, api, places, stop.clone(), tasks.clone()), runtime);
         }
         tasks.close();
         Ok(Self { stop, tasks })
@@ -106,6 +118,7 @@ impl Drop for Server {
 async fn serve_unix(
     listener: tokio::net::UnixListener,
     api: impl Answers,
+    places: Places,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
@@ -116,8 +129,13 @@ async fn serve_unix(
         };
         match accepted {
             Ok((stream, _)) => {
-                let caller = Some(who_calls(&stream));
-                drop(tasks.spawn(connection(stream, caller, api.clone(), stop.clone())));
+                let Some(place) = places.take() else { continue };
+                let caller = who_calls(&stream);
+                let served = connection(stream, caller, api.clone(), stop.clone());
+                drop(tasks.spawn(async move {
+                    served.await;
+                    drop(place);
+                }));
             }
             Err(error) => not_accepted(&error).await,
         }
@@ -127,6 +145,7 @@ async fn serve_unix(
 async fn serve_tcp(
     listener: tokio::net::TcpListener,
     api: impl Answers,
+    places: Places,
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
@@ -136,12 +155,17 @@ async fn serve_tcp(
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, from)) => {
+                let Some(place) = places.take() else { continue };
                 // Answers are single writes: waiting for more only delays them.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection is slower than it could be");
                 }
-                tasks.spawn(connection(stream, None, api.clone(), stop.clone()));
+                let served = connection(stream, Caller::Tcp(from), api.clone(), stop.clone());
+                drop(tasks.spawn(async move {
+                    served.await;
+                    drop(place);
+                }));
             }
             Err(error) => not_accepted(&error).await,
         }
@@ -160,15 +184,18 @@ enum After<F> {
     Waits(Pin<Box<F>>),
 }
 
-/// Whose process has the other end.
+/// What the kernel knew of the peer when it connected.
 fn who_calls(stream: &tokio::net::UnixStream) -> Caller {
-    match stream.peer_cred().map(|peer| peer.uid()) {
-        Ok(uid) if uid == 0 || uid == nix::unistd::geteuid().as_raw() => Caller::Owner,
-        Ok(_) | Err(_) => Caller::Guest,
+    match stream.peer_cred() {
+        Ok(peer) => Caller::Unix { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() },
+        Err(error) => {
+            tracing::debug!(%error, "the kernel does not say who a caller is");
+            Caller::Unknown
+        }
     }
 }
 
-async fn connection<S>(stream: S, caller: Option<Caller>, api: impl Answers, stop: CancellationToken)
+async fn connection<S>(stream: S, caller: Caller, api: impl Answers, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -180,9 +207,7 @@ where
         let flight = Flight::new();
         let waited = Mutex::new(answered.take());
         let service = service_fn(|mut request: Request<Incoming>| {
-            if let Some(caller) = caller {
-                request.extensions_mut().insert(caller);
-            }
+            request.extensions_mut().insert(caller);
             let waited = waited.lock().unwrap_or_else(PoisonError::into_inner).take();
             let parkable = may_be_parked(&request);
             // What waited is answered already: the request only stands for it.
@@ -323,6 +348,35 @@ mod tests {
         assert!(answer(waiting).starts_with("HTTP/1.1 503"));
         answer(stream);
         assert!(UnixStream::connect(&path).is_err());
+    }
+
+    #[test]
+    fn a_connection_too_many_is_closed_and_a_place_that_is_left_is_given_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("s");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("builds");
+        let router = Router::new().route("/quick", get(async || "quick"));
+        let listener = UnixListener::bind(&path).expect("binds");
+        listener.set_nonblocking(true).expect("is set");
+        let (router, places) = (TowerToHyperService::new(router), Places::new(1));
+        let _server =
+            Server::with_places(runtime.handle(), router, listener, None, places.clone()).expect("starts");
+        let mut held = UnixStream::connect(&path).expect("listens");
+        write!(held, "GET /quick HTTP/1.1\r\nhost: x\r\n\r\n").expect("writes");
+        held.read_exact(&mut [0]).expect("is served");
+        let mut second = UnixStream::connect(&path).expect("listens");
+        second.set_read_timeout(Some(Duration::from_secs(10))).expect("is set");
+        assert_eq!(second.read(&mut [0]).expect("is closed"), 0);
+        assert_eq!(places.refused(), 1);
+        drop(held);
+        while places.take().is_none() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        assert!(answer(ask(&path, "/quick")).ends_with("quick"));
     }
 
     /// Tells when it is dropped.

@@ -202,3 +202,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+
+    #[tokio::test]
+    async fn who_sends_too_much_ahead_is_as_good_as_gone() {
+        let (mut client, served) = tokio::io::duplex(1 << 10);
+        let mut socket = Socket::new(served);
+        let sends = async {
+            client.write_all(&[b'x'; AHEAD_BYTES_MAX]).await.expect("is read");
+            std::future::pending::<()>().await;
+        };
+        let soon = Duration::from_millis(200);
+        let closed = async { tokio::time::timeout(soon, socket.closed()).await };
+        tokio::select! {
+            () = sends => {}
+            closed = closed => assert!(closed.is_err(), "as much as it may"),
+        }
+        client.write_all(b"x").await.expect("is read");
+        tokio::time::timeout(Duration::from_secs(10), socket.closed()).await.expect("it is given up");
+        assert_eq!(socket.read.len(), AHEAD_BYTES_MAX + 1);
+    }
+}

@@ -43,15 +43,19 @@ pub(super) enum Damage {
 
 /// The file that holds `value`.
 pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
-    let payload = to_bytes(value)?;
+    Ok(around(FORMAT_VERSION, &to_bytes(value)?))
+}
+
+/// Header and checksum around a payload.
+pub(super) fn around(version: u32, payload: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(HEADER_BYTES + payload.len() + CHECKSUM_BYTES);
     file.extend_from_slice(&MAGIC);
-    file.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    file.extend_from_slice(&version.to_le_bytes());
     file.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-    file.extend_from_slice(&payload);
+    file.extend_from_slice(payload);
     let checksum = xxh3_128(&file);
     file.extend_from_slice(&checksum.to_le_bytes());
-    Ok(file)
+    file
 }
 
 /// The value that `file` holds.

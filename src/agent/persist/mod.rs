@@ -192,3 +192,18 @@ impl DataDir {
         File::open(&self.path).and_then(|dir| dir.sync_all()).map_err(io_error("sync", &self.path))
     }
 }
+
+/// The bytes of a state file.
+pub(super) fn file_bytes(saved: &Saved) -> Option<Vec<u8>> {
+    format::encode(saved).ok()
+}
+
+/// What the bytes of a state file hold, if they are whole.
+pub(super) fn file_value(file: &[u8]) -> Option<Saved> {
+    format::decode(file).ok()
+}
+
+/// A file that is whole around this payload, in a format of this version.
+pub(super) fn file_with(version: u32, payload: &[u8]) -> Vec<u8> {
+    format::around(version, payload)
+}

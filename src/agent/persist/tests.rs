@@ -334,3 +334,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_larger_than_any_state_is_set_aside_without_being_read() {
+    let dir = dir();
+    let data = DataDir::open(dir.path()).expect("opens");
+    let state = dir.path().join(STATE);
+    // All hole: it takes no room on the disk.
+    let file = File::create(&state).expect("is made");
+    file.set_len(format::FILE_BYTES_MAX + 1).expect("grows");
+    assert_eq!(data.load().expect("starts"), None);
+    assert!(!state.exists());
+}

@@ -103,3 +103,13 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
     }
     assert_eq!(world.get("/v1/agent/services").await.body, "{}");
 }
+
+#[tokio::test]
+async fn so_many_checks_are_registered_in_one_call() {
+    let world = World::new();
+    let checks = vec![r#"{"CheckID":"c","Name":"c"}"#; 1_001].join(",");
+    let body = format!(r#"{{"Node":"n1","Address":"10.0.0.1","Checks":[{checks}]}}"#);
+    let refused = world.put("/v1/catalog/register", &body).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.body.contains("1001 checks: want at most 1000"), "{refused:?}");
+}

@@ -452,6 +452,7 @@ async fn an_agent_that_stopped_says_so() {
         info,
         more_metrics: crate::api::MoreMetrics::default(),
         logs: None,
+        access: std::sync::Arc::default(),
     });
     let answer = world.put("/v1/agent/service/register", r#"{"Name":"a"}"#).await;
     assert_eq!((answer.status, answer.body.as_str()), (503, "the agent is shutting down"));

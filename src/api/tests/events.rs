@@ -122,3 +122,18 @@ async fn the_list_keeps_the_newest_256() {
     assert_eq!((&list[0]["Payload"], &list[255]["Name"]), (&json!("AQ=="), &json!("b")));
     assert_eq!(world.get("/v1/event/list?name=b").await.json().as_array().map(Vec::len), Some(1));
 }
+
+#[tokio::test]
+async fn so_many_fired_events_are_kept() {
+    let world = World::new();
+    let mut last = String::new();
+    for n in 0..260 {
+        let fired = world.put(&format!("/v1/event/fire/e{n}"), "").await;
+        assert_eq!(fired.status, 200, "{fired:?}");
+        last = format!("e{n}");
+    }
+    let listed = world.get("/v1/event/list").await.json();
+    let names: Vec<&str> =
+        listed.as_array().expect("a list").iter().filter_map(|e| e["Name"].as_str()).collect();
+    assert_eq!((names.len(), names.first(), names.last()), (256, Some(&"e4"), Some(&last.as_str())));
+}

@@ -192,7 +192,12 @@ async fn members_and_status_tell_all_states() {
     world.edit(|view| {
         let propagation =
             crate::view::Propagation { buckets: vec![(1_000, 2), (2_500, 5)], count: 6, sum_us: 1_500_000 };
-        let counters = [("shoal_local_health", 2), ("shoal_check_runs_total", 9)];
+        let counters = [
+            ("shoal_local_health", 2),
+            ("shoal_check_runs_total", 9),
+            ("shoal_datagrams_dropped_total{reason=\"malformed\"}", 3),
+            ("shoal_datagrams_dropped_total{reason=\"oversize\"}", 4),
+        ];
         let counters = counters.map(|(name, value)| (name.to_owned(), value)).into();
         view.set_status(crate::view::AgentStatus { propagation, counters, ..Default::default() });
     });
@@ -200,6 +205,9 @@ async fn members_and_status_tell_all_states() {
     for line in [
         "# TYPE shoal_local_health gauge",
         "# TYPE shoal_check_runs_total counter",
+        "# TYPE shoal_datagrams_dropped_total counter",
+        "shoal_datagrams_dropped_total{reason=\"malformed\"} 3",
+        "shoal_datagrams_dropped_total{reason=\"oversize\"} 4",
         "# TYPE shoal_propagation_seconds histogram",
         "shoal_propagation_seconds_bucket{le=\"0.001\"} 2",
         "shoal_propagation_seconds_bucket{le=\"0.0025\"} 5",
@@ -207,7 +215,7 @@ async fn members_and_status_tell_all_states() {
         "shoal_propagation_seconds_sum 1.5",
         "shoal_propagation_seconds_count 6",
     ] {
-        assert!(metrics.lines().any(|l| l == line), "{line} is not in {metrics}");
+        assert_eq!(metrics.lines().filter(|l| *l == line).count(), 1, "{line} is not once in {metrics}");
     }
     assert!(world.get("/metrics").await.body.contains("shoal_members{state=\"failed\"} 1\n"));
 }

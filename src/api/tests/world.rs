@@ -1,5 +1,6 @@
 //! A router, a view, and a task that answers requests as the agent's loop does.
 
+use crate::api::access::Access;
 use crate::api::request::{Request, RequestError};
 use crate::api::{Api, Context, Limits, LogFeed, MoreMetrics, StaticInfo};
 use crate::core::local::apply;
@@ -177,6 +178,11 @@ impl World {
     }
 
     pub(in crate::api) fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, Arc::default())
+    }
+
+    /// Where not everybody may do everything.
+    pub(in crate::api) fn with(limits: Limits, access: Arc<Access>) -> Self {
         let (mut builder, view) = ViewBuilder::new("dc1".to_owned(), key("n1"), SEED);
         builder.set_status(AgentStatus { gossip_addr: "10.0.0.1:7946".to_owned(), ..AgentStatus::default() });
         let builder = Arc::new(Mutex::new(builder));
@@ -202,6 +208,7 @@ impl World {
                 info,
                 more_metrics: MoreMetrics::default(),
                 logs: Some(logs.clone()),
+                access,
             }),
             builder,
             logs,

@@ -44,13 +44,15 @@ pub(crate) struct Catalog {
     /// earlier one is taken in again.
     dropped: BTreeMap<NodeKey, Generation>,
     bytes: usize,
+    bytes_max: usize,
     config: Config,
     pub(crate) refused: u64,
 }
 
 impl Catalog {
     pub(crate) fn new(config: Config) -> Self {
-        Self { owners: OrdMap::new(), dropped: BTreeMap::new(), bytes: 0, config, refused: 0 }
+        let bytes_max = CATALOG_BYTES_MAX;
+        Self { owners: OrdMap::new(), dropped: BTreeMap::new(), bytes: 0, bytes_max, config, refused: 0 }
     }
 
     // ---- getters
@@ -381,7 +383,7 @@ impl Catalog {
         let slots = self.owners.get(&owner).map_or(0, |o| o.slot_count());
         // Remembered deletions and the node's own record come on top of what may be registered.
         let room = self.config.max_entries_per_node + 128;
-        if slots >= room || self.bytes + entry.size() > CATALOG_BYTES_MAX {
+        if slots >= room || self.bytes + entry.size() > self.bytes_max {
             return self.refuse(Refused::Full);
         }
         Ok(())

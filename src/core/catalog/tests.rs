@@ -300,3 +300,40 @@ fn what_is_too_large_malformed_or_too_much_is_refused() {
     let name = InstanceId::new("web").expect("valid");
     assert!(c.owner(NodeKey(1)).expect("known").entry(&EntryKey::Service(name)).is_none());
 }
+
+#[test]
+fn an_owner_has_as_many_entries_as_it_may_and_all_together_as_many_bytes() {
+    let settings = Settings { max_entries_per_node: 10, ..Settings::lan() };
+    let mut c = Catalog::new(Config::new(settings).expect("valid"));
+    let record = |owner: u64, n: u64, bytes: usize| Record {
+        head: Head { owner: NodeKey(owner), generation: GENERATION, version: Version(n), digest: 0 },
+        item: Item {
+            version: Version(n),
+            kind: 9,
+            id: format!("{n}"),
+            body: Body::Bytes(Bytes::from(vec![1; bytes])),
+        },
+    };
+    let taken = (1..=1_000).filter(|n| c.apply_record(&record(1, *n, 1)).is_ok()).count();
+    assert_eq!(taken, 10 + 128, "what may be registered, and room for what is only remembered");
+    c.bytes_max = c.bytes + 10_000;
+    let taken = (1..=100).filter(|n| c.apply_record(&record(2, *n, 1_000)).is_ok()).count();
+    assert!((5..10).contains(&taken), "{taken} records of a thousand bytes");
+    assert!(c.bytes <= c.bytes_max);
+    assert_eq!(c.apply_record(&record(3, 1, 10_000)), Err(Refused::Full));
+}
+
+#[test]
+fn so_many_forgotten_owners_are_remembered_as_members_may_be_known() {
+    let mut c = Catalog::new(Config::new(Settings { max_members: 3, ..Settings::lan() }).expect("valid"));
+    for owner in 1..=100 {
+        let record = Record {
+            head: Head { owner: NodeKey(owner), generation: GENERATION, version: Version(1), digest: 0 },
+            item: Item { version: Version(1), kind: 9, id: "x".to_owned(), body: Body::Bytes(Bytes::new()) },
+        };
+        c.apply_record(&record).expect("there is room");
+        c.forget(NodeKey(owner));
+    }
+    assert_eq!(c.dropped.len(), 3);
+    assert!(c.was_dropped(NodeKey(100), GENERATION));
+}

@@ -293,3 +293,58 @@ impl Repair {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Generation, Version};
+
+    fn addr(n: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], n))
+    }
+
+    #[test]
+    fn exchanges_and_owners_that_are_behind_are_bounded() {
+        let mut repair = Repair::new(1);
+        let begun = (1..100).filter(|n| repair.begin(addr(*n), false)).count();
+        assert_eq!((begun, repair.exchanges.len()), (EXCHANGES_MAX, EXCHANGES_MAX));
+        for owner in 0..10_000 {
+            repair.note_behind(NodeKey(owner), addr(1), true, Instant::START);
+        }
+        assert_eq!(repair.behind.len(), BEHIND_MAX);
+        assert_eq!(repair.next_deadline(), None, "pulls wait for room");
+    }
+
+    #[test]
+    fn what_one_peer_is_to_be_asked_for_is_bounded() {
+        let mut x = Exchange::targeted(addr(1), 1);
+        let (generation, have) = (Generation(1), Version(0));
+        for owner in 0..(1 << 20) + 10 {
+            x.want(Want { owner: NodeKey(owner), generation, have, cursor: None });
+        }
+        assert_eq!(x.leftovers().len(), 1 << 20);
+    }
+
+    #[test]
+    fn so_many_peers_help_with_a_list() {
+        let mut repair = Repair::new(1);
+        let began = repair.start(|id| {
+            let mut x = Exchange::targeted(addr(1), id);
+            x.full = true;
+            x
+        });
+        let (generation, have) = (Generation(1), Version(0));
+        for owner in 0..10_000 {
+            repair.exchanges[0].want(Want { owner: NodeKey(owner), generation, have, cursor: None });
+        }
+        assert!(began && repair.exchanges[0].may_share());
+        let mut others = 1;
+        repair.share(|| {
+            others += 1;
+            Some(addr(others))
+        });
+        assert_eq!(repair.exchanges.iter().filter(|x| x.helps).count(), HELPERS);
+        let left: usize = repair.exchanges.iter().map(|x| x.leftovers().len()).sum();
+        assert_eq!(left, 10_000, "each owner is on one list");
+    }
+}

@@ -2,4 +2,4 @@
 
 mod answers;
 mod bounds;
-mod world;
+pub(super) mod world;

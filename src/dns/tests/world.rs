@@ -14,12 +14,12 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub(super) fn key(node: &str) -> NodeKey {
+pub(in crate::dns) fn key(node: &str) -> NodeKey {
     NodeName::new(node).expect("valid").key()
 }
 
 /// A service as it is registered.
-pub(super) fn service(id: &str, name: &str, address: &str, port: u16) -> ServiceRecord {
+pub(in crate::dns) fn service(id: &str, name: &str, address: &str, port: u16) -> ServiceRecord {
     ServiceRecord {
         id: InstanceId::new(id).expect("valid"),
         name: ServiceName::new(name).expect("valid"),
@@ -35,20 +35,20 @@ pub(super) fn service(id: &str, name: &str, address: &str, port: u16) -> Service
     }
 }
 
-pub(super) fn tagged(mut record: ServiceRecord, tags: &[&str]) -> ServiceRecord {
+pub(in crate::dns) fn tagged(mut record: ServiceRecord, tags: &[&str]) -> ServiceRecord {
     record.tags = tags.iter().map(|t| (*t).to_owned()).collect();
     record
 }
 
-pub(super) struct World {
-    pub(super) builder: ViewBuilder,
-    pub(super) view: ViewReader,
-    pub(super) responder: Responder,
-    pub(super) seed: u64,
+pub(in crate::dns) struct World {
+    pub(in crate::dns) builder: ViewBuilder,
+    pub(in crate::dns) view: ViewReader,
+    pub(in crate::dns) responder: Responder,
+    pub(in crate::dns) seed: u64,
 }
 
 impl World {
-    pub(super) fn empty(options: Options) -> Self {
+    pub(in crate::dns) fn empty(options: Options) -> Self {
         let (builder, view) = ViewBuilder::new("dc1".to_owned(), key("n1"), 1_000);
         let responder = Responder::new(Arc::new(options), "dc1");
         Self { builder, view, responder, seed: 0 }
@@ -56,7 +56,7 @@ impl World {
 
     /// The cluster of the table: n1 (127.0.0.1, rack r1) and n2 (127.0.0.2, rack r2) with their
     /// services.
-    pub(super) fn new(options: Options) -> Self {
+    pub(in crate::dns) fn new(options: Options) -> Self {
         let mut world = Self::empty(options);
         world.node("n1", "127.0.0.1", MemberStatus::Alive, &[("rack", "r1")]);
         world.node("n2", "127.0.0.2", MemberStatus::Alive, &[("rack", "r2")]);
@@ -78,7 +78,7 @@ impl World {
     }
 
     /// 10.1.0.1 to 10.1.0.`count`, all on n2; three have the tag `a.b`.
-    pub(super) fn many(&mut self, count: u16) {
+    pub(in crate::dns) fn many(&mut self, count: u16) {
         for n in 1..=count {
             let port = format!("80{n}").parse().expect("a port");
             let record = service(&format!("many{n}"), "many", &format!("10.1.0.{n}"), port);
@@ -88,7 +88,7 @@ impl World {
         self.builder.publish();
     }
 
-    pub(super) fn node(&mut self, name: &str, ip: &str, status: MemberStatus, tags: &[(&str, &str)]) {
+    pub(in crate::dns) fn node(&mut self, name: &str, ip: &str, status: MemberStatus, tags: &[(&str, &str)]) {
         let addr = std::net::SocketAddr::new(ip.parse().expect("valid"), 7946);
         self.builder.set_member(Member {
             key: key(name),
@@ -118,19 +118,25 @@ impl World {
         self.builder.set_service(key(node), &id, Some((Generation(1), Version(1), record)));
     }
 
-    pub(super) fn service(&mut self, node: &str, record: ServiceRecord) {
+    pub(in crate::dns) fn service(&mut self, node: &str, record: ServiceRecord) {
         self.put_service(node, record);
         self.builder.publish();
     }
 
-    pub(super) fn tagged_address(&mut self, node: &str, mut record: ServiceRecord, tag: &str, address: &str) {
+    pub(in crate::dns) fn tagged_address(
+        &mut self,
+        node: &str,
+        mut record: ServiceRecord,
+        tag: &str,
+        address: &str,
+    ) {
         let address = TaggedAddress { address: address.to_owned(), port: 1 };
         record.tagged_addresses.insert(tag.to_owned(), address);
         self.service(node, record);
     }
 
     /// A check of an instance (by its id), or of the whole node when `id` starts with `_node`.
-    pub(super) fn check(&mut self, node: &str, id: &str, status: CheckStatus) {
+    pub(in crate::dns) fn check(&mut self, node: &str, id: &str, status: CheckStatus) {
         let record = CheckRecord {
             id: CheckId::new(format!("check:{id}")).expect("valid"),
             name: String::new(),
@@ -149,11 +155,11 @@ impl World {
     }
 
     /// Hands a message in, as it would have come.
-    pub(super) fn send(&mut self, message: &[u8], transport: Transport) -> (Reply, Vec<u8>) {
+    pub(in crate::dns) fn send(&mut self, message: &[u8], transport: Transport) -> (Reply, Vec<u8>) {
         self.send_with(message, transport, None)
     }
 
-    pub(super) fn send_with(
+    pub(in crate::dns) fn send_with(
         &mut self,
         message: &[u8],
         transport: Transport,
@@ -178,7 +184,7 @@ impl World {
 
     /// Asks in the words of `dig`: `NAME TYPE [+noedns] [+tcp] [+bufsize=N]`; EDNS 1232 if nothing
     /// is said.
-    pub(super) fn dig(&mut self, words: &str) -> Said {
+    pub(in crate::dns) fn dig(&mut self, words: &str) -> Said {
         let (message, transport) = question(words);
         let (reply, out) = self.send(&message, transport);
         match reply {
@@ -189,7 +195,7 @@ impl World {
 }
 
 /// The message that `dig` would send.
-pub(super) fn question(words: &str) -> (Vec<u8>, Transport) {
+pub(in crate::dns) fn question(words: &str) -> (Vec<u8>, Transport) {
     let mut words = words.split_whitespace();
     let name = Name::<Vec<u8>>::from_str(words.next().expect("a name")).expect("valid");
     let rtype = Rtype::from_str(words.next().expect("a type")).expect("valid");
@@ -220,18 +226,18 @@ pub(super) fn question(words: &str) -> (Vec<u8>, Transport) {
 
 /// An answer in words.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(in crate::dns) struct Said {
     /// Code, flags, then each section's records in sorted order (but the answers of one question
     /// differ in order only).
-    pub(super) text: String,
-    pub(super) counts: [u16; 3],
-    pub(super) bytes: usize,
-    pub(super) truncated: bool,
-    pub(super) answers: Vec<String>,
+    pub(in crate::dns) text: String,
+    pub(in crate::dns) counts: [u16; 3],
+    pub(in crate::dns) bytes: usize,
+    pub(in crate::dns) truncated: bool,
+    pub(in crate::dns) answers: Vec<String>,
 }
 
 impl Said {
-    pub(super) fn new(bytes: &[u8]) -> Self {
+    pub(in crate::dns) fn new(bytes: &[u8]) -> Self {
         let message = Message::from_slice(bytes).expect("has a header");
         let header = message.header();
         assert!(header.qr(), "is an answer");

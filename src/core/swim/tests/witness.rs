@@ -225,3 +225,20 @@ fn reports_of_closed_ports_let_nobody_who_is_deaf_pass_a_verdict() {
     }
     assert_eq!(state(&s, 2), Some(Liveness::Suspect));
 }
+
+#[test]
+fn so_many_members_are_looked_at_at_one_time_and_further_ones_counted() {
+    let mut s = swim(1);
+    for n in 2..=200 {
+        s.handle_update(&update(n, Liveness::Alive, 0), true, None, at(0));
+    }
+    let list: Vec<Accusation> = (2..=200).map(|n| accusation(n, 0, 300)).collect();
+    for some in list.chunks(20) {
+        hear(&mut s, some, at(10));
+    }
+    for n in 2..=200 {
+        s.begin_check(NodeKey(n), false, at(10));
+    }
+    assert_eq!((s.checks.next().is_some(), s.counters().checks), (true, 64));
+    assert!(s.counters().checks_shed >= 199 - 64, "{}", s.counters().checks_shed);
+}
