@@ -10,6 +10,8 @@
 
 mod args;
 mod checks;
+mod command_run;
+mod debounce;
 mod failure;
 mod heartbeat;
 mod keyring;
