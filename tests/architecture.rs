@@ -48,7 +48,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("domain", &["dns/"]),
     ("clap", &["cli/", "agent/args.rs", "main.rs"]),
     ("plotters", &["sim/report/chart", "sim/report/palette.rs"]),
-    ("minijinja", &["sim/report/html.rs"]),
+    ("minijinja", &["sim/report/html.rs", "cli/render/"]),
     ("rustls", &["agent/checks/tls.rs"]),
     ("tokio_rustls", &["agent/checks/tls.rs"]),
     ("rustls_native_certs", &["agent/checks/tls.rs"]),

@@ -6,12 +6,19 @@
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
+use std::future::{Future, pending};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
+
+/// A run that may take longer may take for ever.
+const RUN_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A command as it is to be run.
 pub(super) struct ShellCommand(Command);
@@ -75,6 +82,88 @@ impl Drop for CommandRun {
     }
 }
 
+/// How waiting for a command came to its end.
+#[derive(Debug)]
+pub(super) enum RunEnd {
+    /// By itself.
+    Ended(ExitStatus),
+    /// It took longer than it may, and was killed.
+    Late,
+    /// A signal to this process reached it too.
+    Stopped,
+}
+
+/// The signals of this process, while it waits for something else.
+pub(super) struct Attention {
+    signals: UnboundedReceiver<Signal>,
+    /// A SIGHUP came while something else was waited for.
+    again: bool,
+}
+
+impl Attention {
+    pub(super) fn new(signals: UnboundedReceiver<Signal>) -> Self {
+        Self { signals, again: false }
+    }
+
+    /// Waits for a signal: `true` for SIGHUP, also for one that came before, `false` for those that
+    /// mean the end. Dropping the future loses nothing.
+    pub(super) async fn is_again(&mut self) -> bool {
+        if self.again {
+            self.again = false;
+            return true;
+        }
+        match self.signals.recv().await {
+            Some(signal) => signal == Signal::SIGHUP,
+            None => pending().await,
+        }
+    }
+
+    /// Waits for `future`; `None` when a signal to end came first.
+    pub(super) async fn or_stopped<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        loop {
+            tokio::select! {
+                value = &mut future => return Some(value),
+                Some(signal) = self.signals.recv() => match signal {
+                    Signal::SIGHUP => self.again = true,
+                    _ => return None,
+                },
+            }
+        }
+    }
+
+    /// Runs `command` to its end, for as long as `within`. A signal goes on to it, and a second
+    /// one kills it; the answer waits for its end in any case.
+    pub(super) async fn run(&mut self, command: ShellCommand, within: Duration) -> io::Result<RunEnd> {
+        let mut run = command.start(Vec::new())?;
+        let mut late = pin!(tokio::time::sleep(within.min(RUN_MAX)));
+        let (mut stopped, mut is_late) = (false, false);
+        loop {
+            tokio::select! {
+                status = run.ended() => {
+                    let status = status?;
+                    return Ok(match (stopped, is_late) {
+                        (true, _) => RunEnd::Stopped,
+                        (false, true) => RunEnd::Late,
+                        (false, false) => RunEnd::Ended(status),
+                    });
+                }
+                () = &mut late, if !is_late => {
+                    is_late = true;
+                    run.signal(Signal::SIGKILL);
+                }
+                Some(signal) = self.signals.recv() => match signal {
+                    Signal::SIGHUP => self.again = true,
+                    signal => {
+                        let second = std::mem::replace(&mut stopped, true);
+                        run.signal(if second { Signal::SIGKILL } else { signal });
+                    }
+                },
+            }
+        }
+    }
+}
+
 /// How a command ended, for people.
 pub(super) fn told(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
@@ -119,5 +208,22 @@ mod tests {
         assert_eq!(told(run.ended().await.expect("ends")), "ended by SIGTERM");
         // Its number may be another's now.
         run.signal(Signal::SIGTERM);
+    }
+
+    #[tokio::test]
+    async fn a_run_ends_by_itself_by_its_time_or_by_a_signal() {
+        let (signal, signals) = tokio::sync::mpsc::unbounded_channel();
+        let mut attention = Attention::new(signals);
+        let (short, long) = (Duration::from_millis(50), Duration::MAX);
+        let end = attention.run(ShellCommand::new("exit 3"), long).await.expect("runs");
+        assert!(matches!(end, RunEnd::Ended(status) if status.code() == Some(3)), "{end:?}");
+        let end = attention.run(ShellCommand::new("sleep 300; :"), short).await.expect("runs");
+        assert!(matches!(end, RunEnd::Late), "{end:?}");
+        for number in [Signal::SIGHUP, Signal::SIGTERM] {
+            signal.send(number).expect("it listens");
+        }
+        let end = attention.run(ShellCommand::new("sleep 300; :"), long).await.expect("runs");
+        assert!(matches!(end, RunEnd::Stopped), "{end:?}");
+        assert!(attention.is_again().await, "the SIGHUP is remembered");
     }
 }

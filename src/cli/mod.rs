@@ -20,6 +20,7 @@ mod monitor;
 mod node;
 mod output;
 mod register;
+mod render;
 mod resolve;
 mod rtt;
 mod services;
@@ -95,6 +96,8 @@ pub enum Command {
     Checks(checks::Checks),
     /// Print changes as they happen, one JSON object per line
     Watch(watch::Watch),
+    /// Keep files written from templates as the table changes
+    Render(render::Render),
     /// Join a cluster through one of its agents
     Join(members::Join),
     /// Leave the cluster and end the agent
@@ -190,6 +193,7 @@ async fn dispatch(
         Command::Rtt(args) => rtt::rtt(args, output).await,
         Command::Checks(args) => checks::checks(args, output).await,
         Command::Watch(args) => watch::watch(args, output).await,
+        Command::Render(args) => render::render(args, output).await,
         Command::Join(args) => members::join(args, output).await,
         Command::Leave(args) => members::leave(args, output).await,
         Command::ForceLeave(args) => members::force_leave(args, output).await,
