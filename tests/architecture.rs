@@ -49,6 +49,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "agent/args.rs", "main.rs"]),
     ("plotters", &["sim/report/chart", "sim/report/palette.rs"]),
     ("minijinja", &["sim/report/html.rs", "cli/render/"]),
+    ("ratatui", &["cli/top/"]),
+    ("crossterm", &["cli/top/"]),
     ("rustls", &["agent/checks/tls.rs"]),
     ("tokio_rustls", &["agent/checks/tls.rs"]),
     ("rustls_native_certs", &["agent/checks/tls.rs"]),
