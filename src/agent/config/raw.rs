@@ -343,9 +343,8 @@ fn files_in(dir: &Path) -> Result<Vec<PathBuf>, ConfigFault> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("toml" | "json") => files.push(path),
-            _ => {}
+        if let Some("toml" | "json") = path.extension().and_then(|e| e.to_str()) {
+            files.push(path);
         }
     }
     files.sort_unstable();
