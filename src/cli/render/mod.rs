@@ -18,7 +18,9 @@ use super::wrap;
 use crate::client::{Client, Error, WatchEvent};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::future::pending;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use template::{Renderer, SharedTable};
@@ -150,8 +152,9 @@ async fn keep_rendered(
     let mut work = Work { args, pairs, client, table, renderer, attention };
     if once {
         return Ok(match work.render_all(output).await? {
-            Outcome::Done | Outcome::Stopped => Exit::Done,
-            Outcome::Failed => Exit::No,
+            Outcome::Done => Exit::Done,
+            // Whoever runs it once wants the files.
+            Outcome::Failed | Outcome::Stopped => Exit::No,
             Outcome::Unanswered(error) => return Err(error.into()),
         });
     }
@@ -189,15 +192,16 @@ async fn keep_rendered(
             }
         }
         debounce.clear();
-        retry = None;
+        let again = retry.take().is_some();
         match work.render_all(output).await? {
             Outcome::Done | Outcome::Failed => {}
             Outcome::Stopped => return Ok(Exit::Done),
-            // The stream of changes tells of an agent that is away; this is for one that is slow.
-            Outcome::Unanswered(error) if error.is_unreachable() => {
-                retry = Some(Instant::now() + RETRY_PAUSE)
+            Outcome::Unanswered(error) => {
+                if !again {
+                    output.note(format_args!("{error}; the files stay as they are, trying again"));
+                }
+                retry = Some(Instant::now() + RETRY_PAUSE);
             }
-            Outcome::Unanswered(error) => return Err(error.into()),
         }
     }
 }
@@ -293,7 +297,7 @@ impl Work {
             output.flush()?;
             return Ok(Step::Replaced);
         }
-        let failed = |e: std::io::Error| Step::Failed(format!("{}: cannot be written: {e}", out.display()));
+        let failed = |e: io::Error| Step::Failed(format!("{}: cannot be written: {e}", out.display()));
         let prepared = match target::prepare(&out, text.as_bytes()) {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return Ok(Step::Unchanged),
@@ -334,7 +338,8 @@ impl Work {
             for topic in missing {
                 match self.attention.or_stopped(table::fetch(&self.client, &topic)).await {
                     Some(Ok(answer)) => self.table.lock().put(topic, answer),
-                    Some(Err(error)) => return Err(Step::Unanswered(error)),
+                    Some(Err(error)) if may_pass(&error) => return Err(Step::Unanswered(error)),
+                    Some(Err(error)) => return Err(Step::Failed(format!("{name}: {error}"))),
                     None => return Err(Step::Stopped),
                 }
             }
@@ -362,12 +367,19 @@ impl Work {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    let size = std::fs::metadata(path)?.len();
-    if size > TEMPLATE_BYTES_MAX {
-        return Err(std::io::Error::other(format!("it has {size} bytes: want at most {TEMPLATE_BYTES_MAX}")));
+/// An agent that is away or busy; what else it says it will say again to the same question.
+fn may_pass(error: &Error) -> bool {
+    error.is_unreachable() || matches!(error, Error::Api { status: 429 | 500.., .. })
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // One byte more tells a template that is too large, whatever sort of file it comes from.
+    File::open(path)?.take(TEMPLATE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > TEMPLATE_BYTES_MAX {
+        return Err(io::Error::other(format!("it is too large: want at most {TEMPLATE_BYTES_MAX} bytes")));
     }
-    std::fs::read_to_string(path)
+    Ok(text)
 }
 
 /// `path` as one word of a shell.

@@ -114,6 +114,14 @@ async fn what_is_not_good_replaces_nothing_and_ends_with_1() {
 }
 
 #[tokio::test]
+async fn a_template_without_an_end_is_too_large() {
+    let world = World::new("");
+    let (exit, told) = world.run(&["/dev/zero", "-", "--once"], mpsc::unbounded_channel().1).await;
+    assert_eq!(exit.expect("the agent answers"), Exit::No);
+    assert!(told.contains("/dev/zero: cannot be read: it is too large"), "{told}");
+}
+
+#[tokio::test]
 async fn templates_ask_about_what_answers_named() {
     let world = World::new(
         "{% for s in services() %}{{ s.name }}={{ service(s.name, all=true)|length }} {% endfor %}\
@@ -155,6 +163,14 @@ async fn changes_that_matter_render_again_over_a_restart_until_a_signal() {
         world.write("in", "now {{ service('web')|length }}");
         signal.send(Signal::SIGHUP).expect("it listens");
         world.until("out", "now 1").await;
+        // While the agent is away nothing tells when it is time, so it has to be tried.
+        world.agent.stop();
+        world.write("in", "back {{ service('web')|length }}");
+        signal.send(Signal::SIGHUP).expect("it listens");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(world.read("out"), "now 1");
+        world.agent.restart();
+        world.until("out", "back 1").await;
         signal.send(Signal::SIGTERM).expect("it listens");
     };
     let (exit, ()) = tokio::join!(keeping, operating);

@@ -15,6 +15,7 @@ use super::Exit;
 use super::args::{self, Common};
 use super::failure::Failure;
 use super::output::Output;
+use super::table::on_one_line;
 use super::wrap;
 use crate::client::{Client, WatchEvent};
 use crossterm::event::EventStream;
@@ -139,8 +140,7 @@ async fn show(
             Some(polled) = answers.recv() => {
                 match polled {
                     Ok(polled) => model.take_polled(polled),
-                    Err(error) if error.is_unreachable() => model.trouble = Some(error.to_string()),
-                    Err(error) => return Err(error.into()),
+                    Err(error) => model.trouble = Some(on_one_line(&error.to_string())),
                 }
                 stale = true;
             }
