@@ -2,7 +2,8 @@
 //!
 //! Owns their flags, what they print and their exit codes. Never talks to the agent except
 //! through [`crate::client`], like any other user of it, knows the protocol only as
-//! [`crate::sim`] runs it, and never prints except to the writers it is given.
+//! [`crate::sim`] runs it, and never prints except to the writers it is given;
+//! `top` alone takes the terminal.
 //!
 //! With `--format json` every command that lists something prints one JSON array, and every
 //! command that tells of one thing one JSON object; each command's help names the fields. Fields
@@ -10,6 +11,8 @@
 
 mod args;
 mod checks;
+mod command_run;
+mod debounce;
 mod failure;
 mod heartbeat;
 mod keyring;
@@ -18,6 +21,7 @@ mod monitor;
 mod node;
 mod output;
 mod register;
+mod render;
 mod resolve;
 mod rtt;
 mod services;
@@ -28,6 +32,7 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod top;
 mod watch;
 mod wrap;
 
@@ -93,6 +98,10 @@ pub enum Command {
     Checks(checks::Checks),
     /// Print changes as they happen, one JSON object per line
     Watch(watch::Watch),
+    /// Show the cluster live on the whole terminal
+    Top(top::Top),
+    /// Keep files written from templates as the table changes
+    Render(render::Render),
     /// Join a cluster through one of its agents
     Join(members::Join),
     /// Leave the cluster and end the agent
@@ -188,6 +197,8 @@ async fn dispatch(
         Command::Rtt(args) => rtt::rtt(args, output).await,
         Command::Checks(args) => checks::checks(args, output).await,
         Command::Watch(args) => watch::watch(args, output).await,
+        Command::Top(args) => top::top(args, output).await,
+        Command::Render(args) => render::render(args, output).await,
         Command::Join(args) => members::join(args, output).await,
         Command::Leave(args) => members::leave(args, output).await,
         Command::ForceLeave(args) => members::force_leave(args, output).await,

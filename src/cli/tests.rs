@@ -105,6 +105,11 @@ fn wrong_use_ends_with_2_and_asks_nothing() {
         "members --status gone",
         "services --near n1",
         "watch --count 0",
+        "watch --debounce 1s",
+        "render only-one",
+        "render a - --once --verify true",
+        "render a b --once --interval 1s",
+        "top --format json",
         "join",
         "maintenance perhaps",
         "frobnicate",
@@ -136,6 +141,8 @@ fn without_an_agent_every_command_ends_with_3_and_says_where_and_how() {
         "checks",
         "checks web",
         "watch",
+        "render /dev/null /dev/null",
+        "top --once",
         "join 10.0.0.2",
         "leave",
         "force-leave n2",
@@ -355,7 +362,7 @@ fn help_completions_and_manual_name_every_command() {
         let text = printed(line);
         // The manual's source writes a hyphen with a backslash.
         let text = text.replace('\\', "");
-        for command in ["register", "heartbeat", "force-leave", "watch", "maintenance"] {
+        for command in ["register", "heartbeat", "force-leave", "watch", "render", "top", "maintenance"] {
             assert!(text.contains(command), "{line:?} names {command}");
         }
     }

@@ -337,7 +337,7 @@ mod tests {
         for owner in 0..10_000 {
             repair.exchanges[0].want(Want { owner: NodeKey(owner), generation, have, cursor: None });
         }
-        assert!(began && repair.exchanges[0].may_share());
+        assert!(began && repair.exchanges[0].may_share(repair.exchanges[0].waiting()));
         let mut others = 1;
         repair.share(|| {
             others += 1;
