@@ -7,7 +7,12 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::time::Duration;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// Times that a file that somebody has is tried, and between two of them.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A finished run with the key that it is found by.
 #[derive(Serialize, serde::Deserialize)]
@@ -30,13 +35,7 @@ impl Store {
     ) -> io::Result<(Self, BTreeMap<String, T>)> {
         let mut options = File::options();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::other("another shoal simulate is writing it"));
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        lock(&file)?;
         if fresh {
             file.set_len(0)?;
         }
@@ -57,6 +56,19 @@ impl Store {
         self.file.write_all(&line)?;
         self.file.sync_data()
     }
+}
+
+/// Waits for a moment only: a process that was started while the file was open has it until it runs its
+/// own program, and whoever is at work has it for long.
+fn lock(file: &File) -> io::Result<()> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::other("another shoal simulate is writing it"))
 }
 
 /// What every key of this program begins with: another build may give other results.
