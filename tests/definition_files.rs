@@ -145,6 +145,24 @@ fn scripts_of_files_run_where_callers_may_register_none() {
 }
 
 #[test]
+fn a_script_that_was_registered_when_it_was_allowed_does_not_run_when_it_is_not() {
+    let place = Place::new();
+    let agent = place.start("one", &["--enable-script-checks"]);
+    let ran = place.path("ran");
+    let args = serde_json::json!(["/bin/sh", "-c", format!("echo x >>{}", ran.display())]);
+    let body = serde_json::json!({"Name": "disk", "Args": args, "Interval": "1s"}).to_string();
+    assert_eq!(agent.put("/v1/agent/check/register", &body).status, 200);
+    agent.get_until("/v1/agent/checks", |c| c["disk"]["Status"] == "passing");
+    agent.kill();
+    let before = std::fs::read(&ran).expect("it ran");
+    let agent = place.start("one", &[]);
+    let shown = agent.get_until("/v1/agent/checks", |c| c["disk"]["Status"] == "critical");
+    let output = shown["disk"]["Output"].as_str().unwrap_or_default();
+    assert!(output.contains("want enable_script_checks = true"), "{output}");
+    assert_eq!(std::fs::read(&ran).expect("it ran"), before);
+}
+
+#[test]
 fn maintenance_outlives_a_restart_a_heartbeat_and_a_reading_of_the_files() {
     let place = Place::new();
     let files = Files::new(&place);

@@ -95,6 +95,11 @@ fn named(key: &EntryKey) -> String {
 }
 
 impl AgentConfig {
+    /// Whether checks may run programs that were registered by callers, or stand in files.
+    pub(in crate::agent) const fn allows_scripts(&self, from_file: bool) -> bool {
+        self.enable_script_checks || (from_file && self.enable_local_script_checks)
+    }
+
     /// What the files define.
     pub(in crate::agent) const fn definitions(&self) -> &Definitions {
         &self.definitions

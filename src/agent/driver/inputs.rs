@@ -6,7 +6,7 @@ use crate::agent::checks::{Finding, Outcome};
 use crate::agent::keys;
 use crate::agent::user_events::is_meant_for;
 use crate::core::Event;
-use crate::model::{EntryKey, Instant, UserEvent};
+use crate::model::{CheckId, CheckStatus, EntryKey, Instant, Probe, ProbeTarget, UserEvent};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +100,20 @@ impl Driver {
         }
     }
 
+    /// Has a check carried out. One that runs a program may have been registered, and kept, when that was
+    /// allowed.
+    fn probe_due(&mut self, id: CheckId, number: u64, probe: Arc<Probe>, now: Instant) {
+        let is_script = matches!(probe.target, ProbeTarget::Script { .. });
+        let from_file = self.agent.local().from_files.contains(&EntryKey::Check(id.clone()));
+        if is_script && !self.config.allows_scripts(from_file) {
+            let why = "Scripts are disabled on this agent: want enable_script_checks = true, or deregister this check";
+            self.agent.handle_finding(&id, number, CheckStatus::Critical, why, now);
+            self.publisher.local(&self.agent);
+            return;
+        }
+        self.runner.start(id, number, probe);
+    }
+
     fn event(&mut self, event: Event, now: Instant) {
         match event {
             Event::MemberChanged(key) => {
@@ -126,7 +140,7 @@ impl Driver {
                 self.registrations.changed(now);
             }
             Event::UserEventHeard(event) => self.hear(&event),
-            Event::ProbeDue { id, number, probe } => self.runner.start(id, number, probe),
+            Event::ProbeDue { id, number, probe } => self.probe_due(id, number, probe, now),
             Event::ProbeEnded(id) => self.runner.forget(&id),
             Event::GenerationRaised(generation) => {
                 tracing::info!(

@@ -91,10 +91,10 @@ impl Server {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let unix = tokio::net::UnixListener::from_std(unix)?;
-        tasks.spawn_on(serve_unix(unix, api.clone(), places.clone(), stop.clone(), tasks.clone()), runtime);
+        let serving = Serving { api, places, stop: stop.clone(), tasks: tasks.clone() };
+        tasks.spawn_on(serving.clone().unix(unix), runtime);
         if let Some(tcp) = tcp {
-            let tcp = tokio::net::TcpListener::from_std(tcp)?;
-            tasks.spawn_on(serve_tcp(tcp, api, places, stop.clone(), tasks.clone()), runtime);
+            tasks.spawn_on(serving.tcp(tokio::net::TcpListener::from_std(tcp)?), runtime);
         }
         tasks.close();
         Ok(Self { stop, tasks })
@@ -115,59 +115,53 @@ impl Drop for Server {
     }
 }
 
-async fn serve_unix(
-    listener: tokio::net::UnixListener,
-    api: impl Answers,
+/// What every listener serves.
+#[derive(Clone)]
+struct Serving<A> {
+    api: A,
     places: Places,
     stop: CancellationToken,
     tasks: TaskTracker,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let Some(place) = places.take() else { continue };
-                let caller = who_calls(&stream);
-                let served = connection(stream, caller, api.clone(), stop.clone());
-                drop(tasks.spawn(async move {
-                    served.await;
-                    drop(place);
-                }));
-            }
-            Err(error) => not_accepted(&error).await,
-        }
-    }
 }
 
-async fn serve_tcp(
-    listener: tokio::net::TcpListener,
-    api: impl Answers,
-    places: Places,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, from)) => {
-                let Some(place) = places.take() else { continue };
-                // Answers are single writes: waiting for more only delays them.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a connection is slower than it could be");
+impl<A: Answers> Serving<A> {
+    /// Serves one connection, if there is a place for it.
+    fn take<S>(&self, stream: S, caller: Caller)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(place) = self.places.take() else { return };
+        let served = connection(stream, caller, self.api.clone(), self.stop.clone());
+        drop(self.tasks.spawn(async move {
+            served.await;
+            drop(place);
+        }));
+    }
+
+    async fn unix(self, listener: tokio::net::UnixListener) {
+        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, _)) => {
+                    let caller = who_calls(&stream);
+                    self.take(stream, caller);
                 }
-                let served = connection(stream, Caller::Tcp(from), api.clone(), stop.clone());
-                drop(tasks.spawn(async move {
-                    served.await;
-                    drop(place);
-                }));
+                Err(error) => not_accepted(&error).await,
             }
-            Err(error) => not_accepted(&error).await,
+        }
+    }
+
+    async fn tcp(self, listener: tokio::net::TcpListener) {
+        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, from)) => {
+                    // Answers are single writes: waiting for more only delays them.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection is slower than it could be");
+                    }
+                    self.take(stream, Caller::Tcp(from));
+                }
+                Err(error) => not_accepted(&error).await,
+            }
         }
     }
 }

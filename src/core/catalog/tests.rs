@@ -80,13 +80,18 @@ fn own_update() -> MemberUpdate {
 
 /// Pulls `OWNER`'s table from `from` into `to` by a real exchange.
 fn pull(from: &Catalog, to: &mut Catalog, room: usize) {
+    assert!(pull_rounds(from, to, room, 10_000), "the pages never ended");
+}
+
+/// The same, broken off after so many rounds; says whether it had ended.
+fn pull_rounds(from: &Catalog, to: &mut Catalog, room: usize, rounds: usize) -> bool {
     let (tree, peers) = (Tree::default(), Peers::default());
     let known = Known { tree: &tree, peers: &peers, own: own_update(), catalog: from };
     let table = to.table(OWNER);
     let (generation, have) = table.map_or((Generation(0), Version(0)), |t| (t.generation, t.complete_to));
     let mut exchange = Exchange::targeted(own_update().addr, 7);
     exchange.want(Want { owner: OWNER, generation, have, cursor: None });
-    for _ in 0..10_000 {
+    for _ in 0..rounds {
         for (id, ask) in exchange.questions(Instant::START) {
             let progress = match known.answer(&ask, room) {
                 Answer::Records(pages) => exchange.on_records(id, pages),
@@ -108,10 +113,36 @@ fn pull(from: &Catalog, to: &mut Catalog, room: usize) {
             }
         }
         if exchange.is_done() {
-            return;
+            return true;
         }
     }
-    panic!("the pages never ended");
+    false
+}
+
+#[test]
+fn a_pull_that_breaks_off_has_not_been_in_vain_and_takes_nothing_away() {
+    let mut own = catalog();
+    for k in 0..100 {
+        own.write_own(OWNER, GENERATION, key(k), Some(Bytes::from(vec![k; 20])));
+    }
+    let mut other = catalog();
+    assert!(!pull_rounds(&own, &mut other, 300, 5));
+    let reached = other.table(OWNER).expect("it has some").complete_to;
+    assert!(reached > Version(0) && reached < Version(100), "{reached:?}");
+    pull(&own, &mut other, 300);
+    assert_eq!(contents(&other), contents(&own));
+    // What is replaced further on is shown until its successor has come.
+    let before = other;
+    let shown = contents(&before).len();
+    for k in 0..100 {
+        own.write_own(OWNER, GENERATION, key(k), Some(Bytes::from(vec![k; 21])));
+    }
+    for rounds in 1..30 {
+        let mut late = catalog();
+        pull(&before, &mut late, 300);
+        pull_rounds(&own, &mut late, 300, rounds);
+        assert_eq!(contents(&late).len(), shown, "after {rounds} rounds");
+    }
 }
 
 proptest! {

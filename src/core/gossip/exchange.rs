@@ -432,16 +432,9 @@ impl Exchange {
                     let fresh = pull.standing.iter().rev().take_while(|v| **v > from);
                     let mut standing: Vec<Version> = fresh.filter(|v| **v <= settled).copied().collect();
                     standing.sort_unstable();
-                    let whole = false;
-                    let complete_to = settled;
-                    progress.push(Progress::Complete(Pulled {
-                        owner,
-                        generation,
-                        complete_to,
-                        from,
-                        standing,
-                        whole,
-                    }));
+                    let upto =
+                        Pulled { owner, generation, complete_to: settled, from, standing, whole: false };
+                    progress.push(Progress::Complete(upto));
                 }
                 self.wants.push_front(Want { owner, generation, have, cursor: Some(next) });
             }
@@ -461,15 +454,8 @@ impl Exchange {
             let Pull { from, mut standing, complete_to, .. } = pull.remove();
             let complete_to = complete_to.unwrap_or_default();
             standing.sort_unstable();
-            let whole = true;
-            progress.push(Progress::Complete(Pulled {
-                owner,
-                generation,
-                complete_to,
-                from,
-                standing,
-                whole,
-            }));
+            let all = Pulled { owner, generation, complete_to, from, standing, whole: true };
+            progress.push(Progress::Complete(all));
         }
     }
 

@@ -95,3 +95,39 @@ fn of_a_datagram_so_many_frames_are_looked_at() {
     let answers = std::iter::from_fn(|| a.poll_datagram()).count();
     assert_eq!(answers, 64);
 }
+
+#[test]
+fn in_a_storm_nothing_is_sent_twice_before_all_of_it_was_sent_once() {
+    let mut net = Net::of(5);
+    net.run(Duration::from_secs(5));
+    net.flying.clear();
+    let config = Config::new(Settings { gossip_bytes_per_s_max: 20_000, ..Settings::lan() }).expect("valid");
+    net.agents.insert(
+        addr(6),
+        Agent::new(identity(6, 1_000), config, LocalState::default(), vec![addr(1)], 6, Instant::START),
+    );
+    net.run(Duration::from_secs(5));
+    for n in 0..3_000 {
+        net.with(6, |a, now| a.apply(&service(&format!("s{n}")), now).expect("there is room"));
+    }
+    // What was spread before more than a quarter of a second's worth waited was no storm yet.
+    net.flying.clear();
+    let mut copies: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..1_500 {
+        net.now += Duration::from_millis(1);
+        net.with(6, |a, now| a.handle_timeout(now));
+        for (_, from, out) in std::mem::take(&mut net.flying) {
+            let frames = datagram::open(&out.bytes, ClusterHash::of("test"), 1_400).expect("is one");
+            let records = frames.filter_map(Result::ok).filter_map(|frame| match frame {
+                Frame::Records(records) if from == addr(6) => Some(records),
+                _ => None,
+            });
+            for record in records.flatten() {
+                *copies.entry(record.item.id).or_default() += 1;
+            }
+        }
+    }
+    assert!((100..2_900).contains(&copies.len()), "{} of 3,000", copies.len());
+    let twice = copies.values().filter(|n| **n > 1).count();
+    assert!(twice * 20 < copies.len(), "{twice} of {} were sent twice", copies.len());
+}
