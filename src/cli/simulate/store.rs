@@ -60,6 +60,7 @@ impl Store {
 
 /// Waits for a moment only: a process that was started while the file was open has it until it runs its
 /// own program, and whoever is at work has it for long.
+#[expect(clippy::disallowed_methods, reason = "a command waits for a fifth of a second, and nobody for it")]
 fn lock(file: &File) -> io::Result<()> {
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {
