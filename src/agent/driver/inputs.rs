@@ -79,6 +79,7 @@ impl Driver {
             while let Some(out) = self.agent.poll_datagram() {
                 tracing::trace!(to = %out.to, bytes = out.bytes.len(), "a datagram goes");
                 self.socket.send(out.to, &out.bytes);
+                self.agent.recycle(out.bytes);
             }
             let Some(event) = self.agent.poll_event() else { return };
             self.event(event, now);

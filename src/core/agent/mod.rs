@@ -4,6 +4,7 @@
 //! those belong to [`super::swim`], [`super::catalog`] and [`super::gossip`].
 
 mod aliases;
+mod buffers;
 mod inbound;
 mod location;
 mod naming;
@@ -42,6 +43,8 @@ use crate::model::{
 };
 use crate::wire::frame::{Epoch, Liveness};
 use crate::wire::{ClusterHash, Frame};
+use buffers::Buffers;
+use inbound::Sorted;
 use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -137,6 +140,10 @@ pub struct Agent {
     answer_tokens: f64,
     answered_at: Instant,
     outgoing: VecDeque<Outgoing>,
+    buffers: Buffers,
+    /// Used again for each datagram.
+    opened: Vec<u8>,
+    sorted: Sorted,
     events: Events,
     stats: Stats,
 }
@@ -219,6 +226,9 @@ impl Agent {
             answer_tokens: config.gossip_bytes_per_s_max as f64,
             answered_at: now,
             outgoing: VecDeque::new(),
+            buffers: Buffers::default(),
+            opened: Vec::new(),
+            sorted: Sorted::default(),
             events: Events::default(),
             stats: Stats::default(),
             rng,

@@ -1,12 +1,19 @@
-//! How fast and how rightly failures are told, and how fast a change is everywhere: real agents of
-//! Shoal, and of Serf beside them.
+//! Shoal and its peers side by side: what their users wait for, and what the agents take from the machine.
+//! Real agents of Shoal, of Serf, and of the library Chitchat.
 //!
 //! Every cluster runs on loopback with the `lan` profile of its program, on ports of its own below
 //! those that the system gives away, in a temporary directory. A scenario alternates between the
 //! systems in blocks of a few runs, each block in a cluster of its own, and only one cluster lives
-//! at a time: they never compete, and weather on the machine meets both. Run number *n* has the
-//! same victims in both systems.
+//! at a time: they never compete, and weather on the machine meets all. Run number *n* has the
+//! same victims in each. Shoal's gossip is sealed, as it is on any routable address; the others' is plain.
 //!
+//! - *start*: one agent, and when that lets others join all others at once: from the start of the last
+//!   until all see all.
+//! - *join*: one more starts: from its start until all others show it. It rests for three seconds and
+//!   leaves (SIGINT): from there until all others show it left. Chitchat's agents cannot.
+//! - *idle*: after 20 s of rest, a minute of it: processor by `schedstat`, memory by `smaps_rollup`,
+//!   packets and bytes by the counters of loopback, headers taken off. Loopback carries what else runs on the
+//!   machine too: `unshare -n` keeps that away (below).
 //! - *kill*: `kill -9` of one agent, until the last survivor shows it failed; then it is started
 //!   again, until all see all. The kernel tells those who send to a closed port of loopback, as it
 //!   does when an agent crashes on a host that lives.
@@ -16,10 +23,12 @@
 //! - *flap16*: sixteen agents together stop for 16.4 s and run for 64 ms, over and over for 100 s: the
 //!   Interval experiment of the Lifeguard paper.
 //! - *spread*: one change on one agent, each time on another, until the last agent shows it: of Shoal a
-//!   new service, by a call over its socket; of Serf a new value of a tag, by `serf tags`.
+//!   new service, by a call over its socket; of Serf a new value of a tag, by `serf tags`; of Chitchat a
+//!   new value of a key.
+//! - *reads*: what a reader on one host waits for; see `benches/reads`.
 //!
 //! What is counted are lines of the agents' logs, stamped when this program reads them: `a member
-//! failed` of Shoal, `EventMemberFailed` of Serf, one for each observer that comes to believe it, each
+//! failed` of Shoal, `EventMemberFailed` of Serf, who is missing among the living of Chitchat, one for each observer that comes to believe it, each
 //! time it does. An agent that is stopped writes its lines when it runs again; they are counted
 //! then, until ten seconds after the last stop. *At anyone* are all agents, the flapping ones too
 //! (never about themselves); *at healthy* are those that are never stopped.
@@ -36,23 +45,26 @@
 //! Run with
 //!
 //! ```text
-//! cargo bench --bench detection                        # everything, about an hour
-//! cargo bench --bench detection -- kill stop           # these scenarios
-//! RUNS=3 AGENTS=20 cargo bench --bench detection -- kill
+//! cargo bench --bench peers                        # everything, about an hour and a half
+//! cargo bench --bench peers -- start join idle     # these scenarios
+//! RUNS=3 AGENTS=20 cargo bench --bench peers -- kill
+//! unshare -n sh -c 'ip link set lo up; cargo bench --offline --bench peers -- idle'   # as root: a loopback of its own
 //! ```
 //!
 //! | environment | means | default |
 //! |---|---|---|
 //! | `AGENTS` | agents in a cluster | 50 |
-//! | `RUNS` | runs of each scenario | kill 20, stop 7, flap3 and flap16 5, spread 100 (Serf 30) |
-//! | `SYSTEMS` | which to measure, `shoal,serf` | both; Serf is skipped when it is not installed |
+//! | `RUNS` | runs of each scenario | start 5, join 16, idle 3, kill 20, stop 7, flap3 and flap16 5, spread 100 (others 30) |
+//! | `SYSTEMS` | which to measure, of `shoal,serf,chitchat` | all; Serf is skipped when it is not installed |
+//! | `SECONDS` | for each figure of *reads* | 5 |
 //! | `SEED` | chooses victims and moments | 1 |
 //!
 //! Serf comes with `apt-get install serf`; the binary of Debian's 0.9.4 calls itself 0.8.2-dev.
 //!
 //! `cargo test --all-targets` builds it and runs nothing: without cargo's `--bench` it ends at once.
 //!
-//! Progress goes to standard error, a table in Markdown to standard output, also after ctrl-c.
+//! Progress goes to standard error, two tables in Markdown to standard output, also after ctrl-c: a short one
+//! with medians, spread and ratios, and one with everything.
 //! Children die with this program: each is killed when its guard goes, and by the kernel where
 //! `setpriv` is there to ask for that.
 
@@ -60,15 +72,28 @@
 #![allow(clippy::disallowed_methods, reason = "a bench reads clocks and waits for a set time")]
 
 mod beliefs;
+mod calm;
+mod chitchat_agent;
+#[path = "../reads/client.rs"]
+mod client;
 mod cluster;
+#[path = "../reads/dns.rs"]
+mod dns;
+#[path = "../reads/etcd.rs"]
+mod etcd;
+mod figures;
+#[path = "../reads/floor.rs"]
+mod floor;
 mod machine;
 mod ports;
 mod process;
+mod reads;
 mod report;
 mod scenario;
 mod spread;
 mod streams;
 mod system;
+mod usage;
 
 use cluster::Cluster;
 use report::Results;
@@ -83,7 +108,12 @@ struct Plan {
     seed: u64,
     systems: Vec<System>,
     scenarios: Vec<Scenario>,
+    /// Whether reads are to be measured too, and for how many seconds each.
+    reads: Option<usize>,
 }
+
+/// The scenario that needs no cluster.
+const READS: &str = "reads";
 
 impl Plan {
     /// From the environment and the arguments.
@@ -94,6 +124,8 @@ impl Plan {
             seed: number("SEED").unwrap_or(1),
             systems: systems(),
             scenarios: scenarios(),
+            reads: (names().is_empty() || names().iter().any(|n| n == READS))
+                .then(|| number("SECONDS").unwrap_or(5)),
         }
     }
 }
@@ -106,10 +138,10 @@ fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
 
 /// The systems asked for that are there.
 fn systems() -> Vec<System> {
-    let wanted = std::env::var("SYSTEMS").unwrap_or_else(|_| "shoal,serf".to_owned());
+    let wanted = std::env::var("SYSTEMS").unwrap_or_else(|_| "shoal,serf,chitchat".to_owned());
     let named = wanted.split(',').map(|name| {
         let found = System::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(name.trim()));
-        found.unwrap_or_else(|| panic!("SYSTEMS={wanted}: want shoal, serf or both"))
+        found.unwrap_or_else(|| panic!("SYSTEMS={wanted}: want some of shoal,serf,chitchat"))
     });
     named.filter(|system| is_there(*system)).collect()
 }
@@ -122,17 +154,23 @@ fn is_there(system: System) -> bool {
     there
 }
 
-/// The scenarios that the arguments name; all without one. Flags are cargo's.
+/// What the arguments name. Flags are cargo's.
+fn names() -> Vec<String> {
+    std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect()
+}
+
+/// The scenarios that the arguments name; all without one.
 fn scenarios() -> Vec<Scenario> {
-    let names: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let names = names();
     if names.is_empty() {
         return Scenario::ALL.to_vec();
     }
     let find = |name: &String| {
         let found = Scenario::ALL.into_iter().find(|s| s.name() == name);
-        found.unwrap_or_else(|| panic!("no scenario {name}: want kill, stop, flap3, flap16 or spread"))
+        let known = Scenario::ALL.map(Scenario::name).join(", ");
+        found.unwrap_or_else(|| panic!("no scenario {name}: want one of {known}, {READS}"))
     };
-    names.iter().map(find).collect()
+    names.iter().filter(|name| *name != READS).map(find).collect()
 }
 
 /// Measures one scenario: blocks of runs, the systems in turn. One that has fewer runs has fewer in
@@ -147,11 +185,15 @@ fn measure(plan: &Plan, scenario: Scenario, results: &mut Results) {
             let size = runs.div_ceil(blocks);
             let mut cluster = None;
             for run in block * size..runs.min((block + 1) * size) {
-                let mut at = cluster.take().unwrap_or_else(|| Cluster::start(system, plan.agents));
+                let fresh = || match scenario.begins_with_start() {
+                    true => Cluster::spawn(system, plan.agents),
+                    false => Cluster::start(system, plan.agents),
+                };
+                let mut at = cluster.take().unwrap_or_else(fresh);
                 let outcome = scenario.run(&mut at, plan.seed, run);
                 eprintln!("{scenario} {run} {}: {outcome} [{}]", system.name(), results.weather());
                 // One that did not come back whole would spoil the next run.
-                cluster = outcome.is_whole().then_some(at);
+                cluster = (outcome.is_whole() && !scenario.begins_with_start()).then_some(at);
                 results.add(scenario, system, &outcome);
             }
         }
@@ -159,8 +201,10 @@ fn measure(plan: &Plan, scenario: Scenario, results: &mut Results) {
 }
 
 fn main() {
+    chitchat_agent::run_if_asked();
+    floor::run_if_asked();
     if !std::env::args().any(|a| a == "--bench") {
-        eprintln!("not run: it takes long; `cargo bench --bench detection` does");
+        eprintln!("not run: it takes long; `cargo bench --bench peers` does");
         return;
     }
     let plan = Plan::read();
@@ -170,8 +214,12 @@ fn main() {
         for &scenario in &plan.scenarios {
             measure(&plan, scenario, &mut results);
         }
+        plan.reads.map(reads::measure)
     }));
     println!("{results}");
+    if let Ok(Some(reads)) = &ended {
+        println!("{}", reads::table(reads));
+    }
     if let Err(panic) = ended {
         resume_unwind(panic);
     }

@@ -14,9 +14,18 @@ const START_PATIENCE: Duration = Duration::from_secs(90);
 /// From there until it is at rest.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// Seats kept for agents that join later, one each.
+pub(crate) const SPARE: usize = 8;
+
 pub(crate) struct Cluster {
     system: System,
     seats: Vec<Seat>,
+    /// The seats that are taken from the start; the others are spare.
+    size: usize,
+    /// Spare seats that were taken.
+    joined: usize,
+    /// From when the last of those that start together was started.
+    started: Instant,
     /// By seat; none where an agent was killed.
     agents: Vec<Option<Process>>,
     pub(crate) beliefs: Beliefs,
@@ -30,6 +39,17 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts `agents` agents and waits until all see all and are at rest.
     pub(crate) fn start(system: System, agents: usize) -> Self {
+        let mut cluster = Self::spawn(system, agents);
+        if cluster.until(START_PATIENCE, Beliefs::all_see_all).is_none() {
+            cluster.say_who_ended();
+            panic!("{} does not start: {:?}", system.name(), cluster.beliefs.not_alive());
+        }
+        cluster.watch_for(SETTLE);
+        cluster
+    }
+
+    /// Starts `agents` agents: one, and when that lets others join all others at once.
+    pub(crate) fn spawn(system: System, agents: usize) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let seat = |number| Seat {
             number,
@@ -37,13 +57,17 @@ impl Cluster {
             rpc_port: ports::free(),
             directory: directory.path().to_owned(),
         };
-        let seats: Vec<Seat> = (0..agents).map(seat).collect();
+        let seats: Vec<Seat> = (0..agents + SPARE).map(seat).collect();
+        system.prepare(directory.path());
         let (to_us, events) = mpsc::channel();
         let mut cluster = Self {
             system,
+            size: agents,
+            joined: 0,
+            started: Instant::now(),
             agents: seats.iter().map(|_| None).collect(),
             seats,
-            beliefs: Beliefs::new(agents),
+            beliefs: Beliefs::new(agents + SPARE),
             events,
             to_us,
             streams: None,
@@ -60,14 +84,34 @@ impl Cluster {
             assert!(Instant::now() < deadline, "the first agent lets others join");
             process::sleep(Duration::from_millis(10));
         }
-        for number in 1..self.seats.len() {
+        for number in 1..self.size {
             self.start_agent(number);
         }
-        if self.until(START_PATIENCE, Beliefs::all_see_all).is_none() {
-            self.say_who_ended();
-            panic!("{} does not start: {:?}", self.system.name(), self.beliefs.not_alive());
-        }
-        self.watch_for(SETTLE);
+        self.started = Instant::now();
+    }
+
+    /// When all were started.
+    pub(crate) const fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) const fn system(&self) -> System {
+        self.system
+    }
+
+    /// The processes that run.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        self.agents.iter().flatten().map(Process::id).collect()
+    }
+
+    /// Starts an agent on a seat that nobody had: its number, and when its start began.
+    pub(crate) fn join_one(&mut self) -> (usize, Instant) {
+        assert!(self.joined < SPARE, "a cluster has {SPARE} spare seats");
+        let number = self.size + self.joined;
+        self.joined += 1;
+        let start = Instant::now();
+        self.start_agent(number);
+        (number, start)
     }
 
     fn say_who_ended(&mut self) {
@@ -79,7 +123,7 @@ impl Cluster {
     }
 
     pub(crate) const fn size(&self) -> usize {
-        self.seats.len()
+        self.size
     }
 
     /// Starts the agent of a seat, which joins another.
@@ -105,6 +149,13 @@ impl Cluster {
             }
         };
         self.agents[number] = Some(Process::start(&command, tell));
+        self.beliefs.set_present(number, true);
+    }
+
+    /// Tells an agent to say goodbye and end. It is not one of all any more; when it was told.
+    pub(crate) fn leave(&mut self, number: usize, signal: Signal) -> Instant {
+        self.beliefs.set_present(number, false);
+        self.signal(&[number], signal)
     }
 
     /// Ends an agent as `kill -9` does, and tells when. It observes nothing from then on.
@@ -135,7 +186,7 @@ impl Cluster {
     /// have more to do when they are asked to.
     pub(crate) fn tell_changes(&mut self) {
         if self.system == System::Shoal && self.streams.is_none() {
-            self.streams = Some(Streams::open(&self.seats, &self.to_us));
+            self.streams = Some(Streams::open(&self.seats[..self.size], &self.to_us));
         }
     }
 

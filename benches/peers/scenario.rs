@@ -1,6 +1,7 @@
 //! What is done to a cluster, and what is measured of it.
 
-use crate::cluster::Cluster;
+use crate::calm::{idle, join_and_leave, start};
+use crate::cluster::{Cluster, SPARE};
 use crate::process;
 use crate::spread::spread;
 use crate::system::System;
@@ -44,6 +45,9 @@ const FLAP16: Flapping = Flapping {
 /// See the head of `main.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scenario {
+    Start,
+    Join,
+    Idle,
     Kill,
     Stop,
     Flap3,
@@ -54,6 +58,14 @@ pub(crate) enum Scenario {
 /// One figure of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Measure {
+    AllSeeAll,
+    JoinedAtAll,
+    LeftAtAll,
+    Processor,
+    Resident,
+    Proportional,
+    Packets,
+    Bytes,
     LastSurvivor,
     FirstSurvivor,
     WholeAgain,
@@ -70,6 +82,14 @@ pub(crate) enum Measure {
 impl Measure {
     pub(crate) const fn title(self) -> &'static str {
         match self {
+            Self::AllSeeAll => "all see all, s after the last is started",
+            Self::JoinedAtAll => "all others show one more, ms after its start",
+            Self::LeftAtAll => "all others show it left, ms",
+            Self::Processor => "processor, % of a core an agent",
+            Self::Resident => "resident memory, MB an agent",
+            Self::Proportional => "proportional memory, MB an agent",
+            Self::Packets => "packets sent, /s an agent",
+            Self::Bytes => "bytes sent without headers, /s an agent",
             Self::LastSurvivor => "last survivor shows it failed, s",
             Self::FirstSurvivor => "first survivor shows it failed, s",
             Self::WholeAgain => "all see all again, s after it runs",
@@ -87,9 +107,22 @@ impl Measure {
     /// Digits worth printing.
     pub(crate) const fn digits(self) -> usize {
         match self {
-            Self::LastSurvivor | Self::FirstSurvivor | Self::WholeAgain => 2,
-            Self::LastShows | Self::FirstOtherShows | Self::LastShowsAfterFirst | Self::CallItself => 1,
-            Self::FailedFlapping
+            Self::Processor => 3,
+            Self::AllSeeAll
+            | Self::Packets
+            | Self::Proportional
+            | Self::LastSurvivor
+            | Self::FirstSurvivor
+            | Self::WholeAgain => 2,
+            Self::JoinedAtAll
+            | Self::LeftAtAll
+            | Self::Resident
+            | Self::LastShows
+            | Self::FirstOtherShows
+            | Self::LastShowsAfterFirst
+            | Self::CallItself => 1,
+            Self::Bytes
+            | Self::FailedFlapping
             | Self::FailedFlappingAtHealthy
             | Self::FailedHealthy
             | Self::FailedHealthyAtHealthy => 0,
@@ -134,10 +167,22 @@ impl fmt::Display for Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 5] = [Self::Kill, Self::Stop, Self::Flap3, Self::Flap16, Self::Spread];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Start,
+        Self::Join,
+        Self::Idle,
+        Self::Kill,
+        Self::Stop,
+        Self::Flap3,
+        Self::Flap16,
+        Self::Spread,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Start => "start",
+            Self::Join => "join",
+            Self::Idle => "idle",
             Self::Kill => "kill",
             Self::Stop => "stop",
             Self::Flap3 => "flap3",
@@ -148,12 +193,15 @@ impl Scenario {
 
     pub(crate) const fn default_runs(self, system: System) -> usize {
         match (self, system) {
+            (Self::Start, _) => 5,
+            (Self::Join, _) => 16,
+            (Self::Idle, _) => 3,
             (Self::Kill, _) => 20,
             (Self::Stop, _) => 7,
             (Self::Flap3 | Self::Flap16, _) => 5,
             (Self::Spread, System::Shoal) => 100,
-            // Each takes half a second.
-            (Self::Spread, System::Serf) => 30,
+            // Each takes half a second and more.
+            (Self::Spread, System::Serf | System::Chitchat) => 30,
         }
     }
 
@@ -163,7 +211,8 @@ impl Scenario {
         match self {
             Self::Kill => 5,
             Self::Stop => 4,
-            Self::Flap3 | Self::Flap16 => 1,
+            Self::Join => SPARE,
+            Self::Start | Self::Idle | Self::Flap3 | Self::Flap16 => 1,
             Self::Spread => 20,
         }
     }
@@ -177,13 +226,22 @@ impl Scenario {
     /// probes, or between two rounds of gossip.
     const fn pause(self) -> std::ops::Range<u64> {
         match self {
-            Self::Kill | Self::Stop | Self::Flap3 | Self::Flap16 => 500..2_500,
+            Self::Start => 0..1,
+            Self::Join | Self::Idle | Self::Kill | Self::Stop | Self::Flap3 | Self::Flap16 => 500..2_500,
             Self::Spread => 200..500,
         }
     }
 
-    /// One run, in a cluster that is whole. The seed and the number choose victims and moments.
+    /// Whether a run wants a cluster that has only just been started.
+    pub(crate) const fn begins_with_start(self) -> bool {
+        matches!(self, Self::Start)
+    }
+
+    /// One run, in a cluster that is whole, or is being started where the scenario is about that. The seed and the number choose victims and moments.
     pub(crate) fn run(self, cluster: &mut Cluster, seed: u64, run: usize) -> Outcome {
+        if self.begins_with_start() {
+            return start(cluster);
+        }
         let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(run as u64));
         if self == Self::Spread {
             cluster.tell_changes();
@@ -191,6 +249,9 @@ impl Scenario {
         cluster.watch_for(Duration::from_millis(rng.random_range(self.pause())));
         cluster.beliefs.mark();
         match self {
+            Self::Start => unreachable!("done above"),
+            Self::Join => join_and_leave(cluster),
+            Self::Idle => idle(cluster),
             Self::Kill => kill(cluster, rng.random_range(0..cluster.size())),
             Self::Stop => stop(cluster, rng.random_range(0..cluster.size())),
             Self::Flap3 => flap(cluster, &mut rng, FLAP3),

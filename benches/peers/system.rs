@@ -2,9 +2,13 @@
 //! something is changed on it.
 
 use crate::beliefs::Status;
+use crate::chitchat_agent;
+use nix::sys::signal::Signal;
 use serde_json::Value;
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +18,7 @@ use std::process::Command;
 pub(crate) enum System {
     Shoal,
     Serf,
+    Chitchat,
 }
 
 /// Where one agent lives, however often it is started.
@@ -22,15 +27,24 @@ pub(crate) struct Seat {
     pub(crate) number: usize,
     /// Gossip.
     pub(crate) port: u16,
-    /// Serf's commands.
+    /// Serf's and Chitchat's commands.
     pub(crate) rpc_port: u16,
     /// Shoal's socket and data, in the directory of the cluster.
     pub(crate) directory: PathBuf,
 }
 
 impl Seat {
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn rpc_address(&self) -> String {
+        format!("127.0.0.1:{}", self.rpc_port)
+    }
+
+    /// The key that all agents of a cluster of Shoal's share.
+    pub(crate) fn key_file(directory: &Path) -> PathBuf {
+        directory.join("key")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -46,19 +60,22 @@ pub(crate) enum Subject {
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 2] = [Self::Shoal, Self::Serf];
+    pub(crate) const ALL: [Self; 3] = [Self::Shoal, Self::Serf, Self::Chitchat];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Shoal => "Shoal",
             Self::Serf => "Serf",
+            Self::Chitchat => "Chitchat",
         }
     }
 
-    const fn program(self) -> &'static str {
+    fn program(self) -> PathBuf {
         match self {
-            Self::Shoal => env!("CARGO_BIN_EXE_shoal"),
-            Self::Serf => "serf",
+            Self::Shoal => env!("CARGO_BIN_EXE_shoal").into(),
+            Self::Serf => "serf".into(),
+            // A library: this program is its agent too.
+            Self::Chitchat => std::env::current_exe().expect("this program has a path"),
         }
     }
 
@@ -67,6 +84,7 @@ impl System {
         let argument = match self {
             Self::Shoal => "--version",
             Self::Serf => "version",
+            Self::Chitchat => return Some(chitchat_agent::VERSION.to_owned()),
         };
         let said = Command::new(self.program()).arg(argument).output().ok()?;
         Some(String::from_utf8_lossy(&said.stdout).lines().next()?.trim().to_owned())
@@ -75,12 +93,23 @@ impl System {
     /// The command that runs an agent at `seat`, which joins `other`.
     pub(crate) fn command(self, seat: &Seat, other: Option<&Seat>) -> Command {
         let mut command = Command::new(self.program());
-        command.arg("agent");
         match self {
             Self::Shoal => shoal_flags(&mut command, seat, other),
             Self::Serf => serf_flags(&mut command, seat, other),
+            Self::Chitchat => chitchat_agent::flags(&mut command, seat, other),
         }
         command
+    }
+
+    /// What the agents of a cluster in `directory` share, before the first starts.
+    pub(crate) fn prepare(self, directory: &Path) {
+        if self == Self::Shoal {
+            let made = Command::new(self.program()).arg("keygen").output().expect("shoal starts");
+            let path = Seat::key_file(directory);
+            std::fs::write(&path, made.stdout).expect("the directory is ours");
+            // A key that others may read is refused.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is ours");
+        }
     }
 
     /// Whether the agent at `seat` lets others join.
@@ -88,6 +117,7 @@ impl System {
         match self {
             Self::Shoal => UnixStream::connect(seat.socket()).is_ok(),
             Self::Serf => TcpStream::connect(seat.address()).is_ok(),
+            Self::Chitchat => TcpStream::connect(seat.rpc_address()).is_ok(),
         }
     }
 
@@ -96,6 +126,7 @@ impl System {
         match self {
             Self::Shoal => shoal_line(line),
             Self::Serf => serf_line(line),
+            Self::Chitchat => chitchat_agent::read_line(line),
         }
     }
 
@@ -105,15 +136,32 @@ impl System {
         match self {
             Self::Shoal => shoal_change(seat, number),
             Self::Serf => serf_change(seat, number),
+            Self::Chitchat => chitchat_agent::change(seat, number),
         }
+    }
+
+    /// What makes an agent say goodbye and end. Chitchat's has no word for it: those that stay wait until it
+    /// is silent long enough.
+    pub(crate) const fn leave_signal(self) -> Option<Signal> {
+        match self {
+            Self::Shoal | Self::Serf => Some(Signal::SIGINT),
+            Self::Chitchat => None,
+        }
+    }
+
+    /// Whether what goes over the wire is sealed here.
+    pub(crate) const fn is_sealed(self) -> bool {
+        matches!(self, Self::Shoal)
     }
 }
 
 fn shoal_flags(command: &mut Command, seat: &Seat, other: Option<&Seat>) {
     let data = seat.directory.join(seat.number.to_string());
+    command.arg("agent");
     command.args(["--node", &format!("n{}", seat.number), "--bind", &seat.address()]);
     flag(command, "--socket", &seat.socket());
     flag(command, "--data-dir", &data);
+    flag(command, "--key-file", &Seat::key_file(&seat.directory));
     command.args(["--profile", "lan", "--log-level", "info", "--log-format", "json"]);
     if let Some(other) = other {
         command.args(["--join", &other.address()]);
@@ -125,8 +173,9 @@ fn flag(command: &mut Command, name: &str, path: &Path) {
 }
 
 fn serf_flags(command: &mut Command, seat: &Seat, other: Option<&Seat>) {
+    command.arg("agent");
     command.args([format!("-node=n{}", seat.number), format!("-bind={}", seat.address())]);
-    command.args([format!("-rpc-addr=127.0.0.1:{}", seat.rpc_port)]);
+    command.arg(format!("-rpc-addr={}", seat.rpc_address()));
     command.args(["-profile=lan", "-log-level=info"]);
     if let Some(other) = other {
         command.arg(format!("-join={}", other.address()));
@@ -179,7 +228,7 @@ fn shoal_change(seat: &Seat, number: usize) {
 /// A new value of a tag.
 fn serf_change(seat: &Seat, number: usize) {
     let mut command = Command::new(System::Serf.program());
-    command.arg("tags").arg(format!("-rpc-addr=127.0.0.1:{}", seat.rpc_port));
+    command.arg("tags").arg(format!("-rpc-addr={}", seat.rpc_address()));
     command.args(["-set", &format!("spread={number}")]);
     let said = command.output().expect("serf starts");
     assert!(said.status.success(), "setting a tag: {}", String::from_utf8_lossy(&said.stderr));

@@ -27,6 +27,8 @@ pub(crate) struct Event {
 pub(crate) struct Beliefs {
     /// By observer, then subject.
     views: Vec<Vec<Option<Status>>>,
+    /// Who is meant by *all*: seats that wait for their agents are not.
+    present: Vec<bool>,
     /// Since the last mark.
     events: Vec<Event>,
     /// Since the last mark, of an agent about itself too: that is where a change begins.
@@ -34,8 +36,19 @@ pub(crate) struct Beliefs {
 }
 
 impl Beliefs {
-    pub(crate) fn new(agents: usize) -> Self {
-        Self { views: vec![vec![None; agents]; agents], events: Vec::new(), changes: Vec::new() }
+    /// Of a cluster with so many seats.
+    pub(crate) fn new(seats: usize) -> Self {
+        Self {
+            views: vec![vec![None; seats]; seats],
+            present: vec![false; seats],
+            events: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// From now on `number` is one of all, or is not any more.
+    pub(crate) fn set_present(&mut self, number: usize, present: bool) {
+        self.present[number] = present;
     }
 
     pub(crate) fn take_in(&mut self, event: Event) {
@@ -62,11 +75,21 @@ impl Beliefs {
     fn pairs(&self) -> impl Iterator<Item = (usize, usize, Option<Status>)> {
         let rows = self.views.iter().enumerate();
         rows.flat_map(|(o, row)| row.iter().enumerate().map(move |(s, status)| (o, s, *status)))
-            .filter(|(observer, subject, _)| observer != subject)
+            .filter(|(observer, subject, _)| observer != subject && self.present[*observer])
     }
 
     pub(crate) fn all_see_all(&self) -> bool {
-        self.pairs().all(|(_, _, status)| status == Some(Status::Alive))
+        self.pairs().all(|(_, subject, status)| !self.present[subject] || status == Some(Status::Alive))
+    }
+
+    /// Whether all others have `subject` for alive.
+    pub(crate) fn all_see_alive(&self, subject: usize) -> bool {
+        self.pairs().all(|(_, other, status)| other != subject || status == Some(Status::Alive))
+    }
+
+    /// Whether all have `subject` for one that left.
+    pub(crate) fn all_see_left(&self, subject: usize) -> bool {
+        self.pairs().all(|(_, other, status)| other != subject || status == Some(Status::Left))
     }
 
     /// Whether all others have `victim` for failed.
@@ -76,7 +99,9 @@ impl Beliefs {
 
     /// Some of what keeps [`Self::all_see_all`] from holding, for a message.
     pub(crate) fn not_alive(&self) -> Vec<(usize, usize, Option<Status>)> {
-        self.pairs().filter(|(_, _, status)| *status != Some(Status::Alive)).take(5).collect()
+        let missing =
+            self.pairs().filter(|(_, s, status)| self.present[*s] && *status != Some(Status::Alive));
+        missing.take(5).collect()
     }
 
     /// Verdicts since the mark.
@@ -86,7 +111,7 @@ impl Beliefs {
 
     /// Whether all agents, `subject` itself too, showed a change of it since the mark.
     pub(crate) fn all_show_change(&self, subject: usize) -> bool {
-        let mut shown = vec![false; self.views.len()];
+        let mut shown: Vec<bool> = self.present.iter().map(|present| !present).collect();
         self.changes_of(subject).for_each(|e| shown[e.observer] = true);
         shown.into_iter().all(|s| s)
     }

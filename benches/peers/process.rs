@@ -36,6 +36,10 @@ impl Process {
         Self { child, readers }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed());
         signal::kill(pid, signal).expect("it is ours and was not waited for");
