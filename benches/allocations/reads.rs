@@ -54,7 +54,7 @@ fn count(stream: &mut UnixStream, what: &str, request: &str) {
 
 pub(crate) fn measure() {
     let dir = tempfile::tempdir().expect("a directory");
-    let socket = in_process::start(dir.path(), &[]);
+    let (socket, _api) = in_process::start(dir.path(), &[]);
     let mut stream = UnixStream::connect(&socket).expect("the agent listens");
     let mut buffer = vec![0; 64 << 10];
     for n in 0..INSTANCES {

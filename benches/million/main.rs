@@ -27,7 +27,6 @@ use owners::{Observer, Owner, PER_OWNER, busy_seconds, definition, mix};
 use shoal::model::*;
 use shoal::view::ViewReader;
 use std::hint::black_box;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant as Clock};
 
 fn resident_bytes() -> usize {

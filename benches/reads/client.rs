@@ -113,8 +113,10 @@ pub(crate) fn call(socket: &Path, request: &str) -> String {
 
 pub(crate) fn register(socket: &Path, name: &str, id: &str, port: usize) {
     let body = format!(
-        "{{\"Name\":\"{name}\",\"ID\":\"{id}\",\"Address\":\"10.0.0.7\",\"Port\":{port},\"Tags\":[\"production\",\"v2\"],\
-         \"Meta\":{{\"zone\":\"eu-1a\"}},\"Check\":{{\"TTL\":\"600s\",\"Status\":\"passing\"}}}}"
+        "{{\"Name\":\"{name}\",\"ID\":\"{id}\",\"Address\":\"10.0.0.{}\",\"Port\":{port},\"Tags\":[\"production\",\"v2\"],\
+         \"Meta\":{{\"zone\":\"eu-1a\"}},\"Check\":{{\"TTL\":\"600s\",\"Status\":\"passing\"}}}}",
+        // Another one each: DNS tells the same address once.
+        1 + port % 250
     );
     let length = body.len();
     call(
