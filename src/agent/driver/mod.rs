@@ -19,10 +19,12 @@ use super::publish::{LoopStats, Publisher};
 use super::registrations::Registrations;
 use super::servers::Servers;
 use super::udp::GossipSocket;
+use crate::api::access::Access;
 use crate::api::request::{Reply, Request, RequestError};
 use crate::core::Agent;
 use crate::model::{Instant, NodeName};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -75,6 +77,7 @@ pub(super) struct Parts {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) config: AgentConfig,
     pub(super) log: Option<LogControl>,
+    pub(super) access: Arc<Access>,
     pub(super) shutdown: Shutdown,
     /// Where checks are carried out.
     pub(super) runtime: Handle,
@@ -121,6 +124,7 @@ pub(super) struct Driver {
     outcomes: mpsc::Receiver<Outcome>,
     config: AgentConfig,
     log: Option<LogControl>,
+    access: Arc<Access>,
     shutdown: Shutdown,
     answers: Vec<Answer>,
     leave_by: Option<Instant>,
@@ -161,6 +165,7 @@ impl Driver {
             outcomes,
             config: parts.config,
             log: parts.log,
+            access: parts.access,
             shutdown: parts.shutdown,
             answers: Vec::new(),
             leave_by: None,

@@ -207,7 +207,8 @@ impl Driver {
     }
 
     fn take_over(&mut self, new: AgentConfig, now: Instant) -> Result<(), RequestError> {
-        let result = reload::apply(&mut self.config, new, &mut self.agent, self.log.as_ref(), now);
+        let reach = reload::Reach { log: self.log.as_ref(), access: &self.access };
+        let result = reload::apply(&mut self.config, new, &mut self.agent, &reach, now);
         self.drain(now);
         result
     }
