@@ -47,6 +47,7 @@ pub fn agent(data: &[u8]) {
         1 => Strangers::Outside,
         _ => Strangers::Inside,
     });
+    world.drain();
     if first.is_multiple_of(2) {
         world.join();
     }

@@ -239,7 +239,8 @@ impl World {
             }
         }
         self.accepted = accepted.into_keys().collect();
-        let honest = self.strangers.are_honest();
+        // Whoever is pruned by hand is forgotten, and what he was.
+        let honest = self.strangers.are_honest() && !self.forced;
         self.past_of_ours.look(&self.ours, honest);
         self.past_of_peer.look(&self.peer, honest);
         if !honest {
@@ -248,9 +249,6 @@ impl World {
         assert!(!self.stopped, "a name was given up to nobody");
         assert!(self.ours.members().count() <= 2 && self.peer.members().count() <= 2, "a member is made up");
         let [us, them] = [OURS, PEER].map(|(name, _)| NodeName::new(name).expect("is a name").key());
-        if self.forced {
-            return;
-        }
         if let Some(us) = self.peer.member(us).filter(|m| m.status == MemberStatus::Left) {
             assert!(self.left.contains(&us.generation), "left without having said so: {us:?}");
         }
