@@ -248,6 +248,9 @@ fn strangers_who_do_everything_at_once_change_nothing() {
                 agent.get("/metrics").body
             );
         }
+        // Who wishes to join has to show that he receives, and may wish so many times a second.
+        let asked = counter(agent, "shoal_challenges_total") + dropped(agent, "over_rate");
+        assert!(asked > 10, "{asked}\n{}", agent.get("/metrics").body);
         assert_eq!(counter(agent, "shoal_watchdog_total"), 0);
         let log = agent.log();
         assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");

@@ -19,6 +19,7 @@ use super::publish::{LoopStats, Publisher};
 use super::registrations::Registrations;
 use super::servers::Servers;
 use super::udp::GossipSocket;
+use super::user_events::{Bench, Judged};
 use crate::api::access::Access;
 use crate::api::request::{Reply, Request, RequestError};
 use crate::core::Agent;
@@ -98,6 +99,8 @@ enum Woken {
 /// What was done outside the loop.
 enum Background {
     Resolved(Resolved),
+    /// Fired events, with whether they are meant for this node.
+    Judged(Vec<Judged>),
     Reread(Box<Result<AgentConfig, RequestError>>, Reply<()>),
     /// What the files of this configuration define is registered, or could not be.
     Registered(Result<(), RequestError>, Box<AgentConfig>, Reply<()>),
@@ -115,6 +118,8 @@ pub(super) struct Driver {
     journal: Journal,
     registrations: Registrations,
     joiner: Joiner,
+    /// Fired events that are not judged yet.
+    bench: Bench,
     requests: mpsc::Receiver<Request>,
     requests_open: bool,
     background: mpsc::Receiver<Background>,
@@ -152,6 +157,7 @@ impl Driver {
         Self {
             journal: Journal::new(identity.name.key()),
             joiner: Joiner::new(identity.addr, parts.config.join().to_vec(), now),
+            bench: Bench::default(),
             agent: parts.agent,
             clock: parts.clock,
             socket: parts.socket,

@@ -149,7 +149,7 @@ impl Driver {
     }
 
     /// Runs `job` beside the loop.
-    fn spawn(&self, job: impl Future<Output = Background> + Send + 'static) {
+    pub(super) fn spawn(&self, job: impl Future<Output = Background> + Send + 'static) {
         let done = self.to_background.clone();
         tokio::spawn(async move {
             let result = job.await;
@@ -173,6 +173,7 @@ impl Driver {
                     self.members_changed = true;
                 }
             }
+            Background::Judged(judged) => self.judged(judged),
             Background::Reread(result, reply) => self.reread(*result, reply, now),
             Background::Registered(result, new, reply) => {
                 let result = result.and_then(|()| self.take_over(*new, now));
