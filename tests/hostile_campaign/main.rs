@@ -48,7 +48,7 @@ impl Cluster {
     fn run(&self, n: usize) -> Agent {
         let file = self.places[n].path("keys").display().to_string();
         let via = self.agents.first().map(Agent::gossip);
-        let mut more = vec!["--profile", "local", "--key-file", &file];
+        let mut more = vec!["--key-file", &file];
         more.extend(via.iter().flat_map(|via| ["--join", via.as_str()]));
         self.places[n].start(&format!("n{n}"), &more)
     }
@@ -143,9 +143,10 @@ fn compare(before: &Beliefs, now: &Beliefs, by: &str) {
     assert_eq!(before.keys().collect::<Vec<_>>(), now.keys().collect::<Vec<_>>(), "members of {by}");
     for (name, (status, generation, incarnation)) in now {
         let then = &before[name];
-        assert!(status == "alive" || status == "suspect", "{by} says {status} of {name}");
-        assert_eq!(*generation, then.1, "{by} of {name}: another life");
-        assert!(*incarnation >= then.2, "{by} of {name}: incarnation {incarnation} after {}", then.2);
+        let what = format!("{by} of {name}: {status}, {generation}, {incarnation} after {then:?}");
+        assert!(status == "alive" || status == "suspect", "{what}");
+        assert_eq!(*generation, then.1, "{what}");
+        assert!(*incarnation >= then.2, "{what}");
     }
 }
 
@@ -169,7 +170,7 @@ fn dropped(agent: &Agent, reason: &str) -> u64 {
 fn live_through_it(cluster: &mut Cluster, old: &KeyMaterial, new: &KeyMaterial) -> Vec<Vec<u8>> {
     let (stop, via) = (AtomicBool::new(false), cluster.gossip(0));
     std::thread::scope(|scope| {
-        let ear = scope.spawn(|| ear::listen(via, Settings::local(), Some(old), &stop));
+        let ear = scope.spawn(|| ear::listen(via, Settings::lan(), Some(old), &stop));
         let end = siege::StopAtEnd(&stop);
         cluster.until(0, ear::NAME, "alive");
         cluster.begin_to_use(new);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Between two datagrams of one stranger: the point is what they say, not how many a machine that runs
 /// other tests can take.
-const PACE: Duration = Duration::from_millis(1);
+const PACE: Duration = Duration::from_millis(2);
 /// Where the id of the key stands in a datagram.
 const KEY_ID: std::ops::Range<usize> = 3..7;
 

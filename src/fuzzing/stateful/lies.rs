@@ -2,13 +2,15 @@
 //! are not.
 
 use super::super::input::Input;
+use super::sealed::KEYS;
 use super::{OURS, PEER, instance, service};
 use crate::fuzzing::addr;
-use crate::model::{CheckStatus, Entry, Generation, NodeId, NodeKey, NodeName, Version};
+use crate::model::{CheckStatus, Entry, Generation, KeyMaterial, NodeId, NodeKey, NodeName, Version};
 use crate::wire::frame::{
     Accusation, Answer, Ask, Body, Charge, Digest, Epoch, Head, Item, JoinRequest, Liveness, MemberUpdate,
     NameClaim, Page, Record, Row, RowTable, SwimFrame, SwimMessage, Want,
 };
+use crate::wire::keyring::{SharedKey, SharedKeyring, SharedStamp};
 use crate::wire::{Frame, record};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -103,6 +105,23 @@ fn any_table(input: &mut Input<'_>) -> RowTable {
     }
 }
 
+/// Of keys that may be in use, and with few writers, so that stamps meet.
+fn any_keyring(input: &mut Input<'_>) -> SharedKeyring {
+    let stamp = |input: &mut Input<'_>| SharedStamp {
+        counter: u64::from(input.byte()),
+        node: NodeKey(u64::from(input.byte() % 4)),
+    };
+    let key = |input: &mut Input<'_>| KeyMaterial::from_bytes([input.byte() % KEYS; 32]);
+    let keys = (0..input.below(16)).map(|_| {
+        let material = key(input);
+        let id = if input.flip() { material.id().0 } else { u32::from(input.byte()) };
+        SharedKey { id, stamp: stamp(input), material: input.flip().then_some(material) }
+    });
+    let keys = keys.collect();
+    let (primary, primary_stamp) = (key(input), stamp(input));
+    SharedKeyring { keys, primary, primary_stamp, floor: u64::from(input.byte()) }
+}
+
 /// A frame that is well formed, and about somebody.
 pub(super) fn lie(input: &mut Input<'_>) -> Frame {
     match input.byte() % 14 {
@@ -169,6 +188,7 @@ pub(super) fn lie(input: &mut Input<'_>) -> Frame {
             });
             Frame::Accusations(Charge::group(&accusations.collect::<Vec<_>>()))
         }
+        12 => Frame::Keyring(any_keyring(input)),
         _ => {
             let (from, from_epoch) = (any_key(input), any_epoch(input));
             let number = input.byte();

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Keys that may be in a keyring; what is beyond never is.
-const KEYS: u8 = 6;
+pub(super) const KEYS: u8 = 6;
 /// A key that was removed is good for what members sent before they knew.
 const RETIRED_FOR: Duration = Duration::from_secs(5);
 /// Where nonce and key stand in a header.
