@@ -172,6 +172,7 @@ impl Shell {
 
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let dns_metrics = names.is_some().then(|| Arc::new(DnsMetrics::default()));
+        let access = Arc::new(config.access().build());
         let api = (wiring.api)(ApiParts {
             view: view.clone(),
             requests: requests.clone(),
@@ -184,7 +185,7 @@ impl Shell {
             config: shown(&config),
             dns: dns_metrics.clone(),
             logs: wiring.log.as_ref().map(LogControl::feed),
-            access: Arc::new(config.access().build()),
+            access: Arc::clone(&access),
         });
         let api = Server::start(wiring.runtime, api, unix, tcp)?;
         let dns = match (names, dns_metrics) {
@@ -224,6 +225,7 @@ impl Shell {
             requests: inbox,
             config,
             log: wiring.log,
+            access,
             shutdown,
             runtime: wiring.runtime.clone(),
         });

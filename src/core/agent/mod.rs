@@ -38,8 +38,8 @@ use super::stats::Stats;
 use super::swim::{Output, Swim};
 use super::user_events::Heard;
 use crate::model::{
-    Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
-    PackedEntry, Version,
+    Entry, EntryKey, Generation, Incarnation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey,
+    NodeName, PackedEntry, Version,
 };
 use crate::wire::frame::{Epoch, Liveness};
 use crate::wire::{ClusterHash, Frame};
@@ -309,6 +309,16 @@ impl Agent {
             coordinate: self.coordinates.own(),
             held: false,
         }
+    }
+
+    /// The life of a member that is meant, with its incarnation: an earlier pair never comes after a
+    /// later one.
+    pub(crate) fn life_of(&self, key: NodeKey) -> Option<(Epoch, Incarnation)> {
+        if key == self.own {
+            let own = self.swim.own_update();
+            return Some((own.epoch, own.incarnation));
+        }
+        self.swim.peers().get(key).map(|p| (p.epoch, p.incarnation))
     }
 
     /// Live members, this node included.
