@@ -38,6 +38,7 @@ mod shoal;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod ui;
 mod unsupported;
 mod watch;
 

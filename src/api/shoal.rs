@@ -2,7 +2,7 @@
 
 use super::reply::{Outcome, json};
 use super::route::Call;
-use crate::view::MemberCounts;
+use crate::view::{MemberCounts, Propagation};
 use serde_json::{Value, json as object};
 
 fn counts(counts: MemberCounts) -> Value {
@@ -50,11 +50,20 @@ pub(super) fn status(call: &Call) -> Outcome {
         },
         "settings": info.settings,
         "effective": status.effective,
+        "propagation": propagation(&status.propagation),
         "local_health": status.counters.get("shoal_local_health").copied().unwrap_or(0),
         "counters": status.counters,
         "versions": { "shoal": info.agent_version, "consul_api": super::CONSUL_VERSION },
     });
     json(&answer, call.pretty())
+}
+
+/// How old changes of others were when they arrived: how many were at most so old, in seconds.
+fn propagation(ages: &Propagation) -> Value {
+    let seconds = |us: u64| us as f64 / 1e6;
+    let buckets: Vec<Value> =
+        ages.buckets.iter().map(|(us, count)| object!({ "le_s": seconds(*us), "count": count })).collect();
+    object!({ "buckets": buckets, "count": ages.count, "sum_s": seconds(ages.sum_us) })
 }
 
 /// A member in Shoal's words; also sent by the event stream.
@@ -69,6 +78,7 @@ pub(super) fn member(member: &crate::view::MemberView) -> Value {
         "incarnation": member.member.incarnation,
         "rtt_ms": member.member.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
         "version": member.record.agent_version,
+        "held": member.member.held,
     })
 }
 
