@@ -28,6 +28,7 @@ mod local_reads;
 mod metrics;
 mod monitor;
 mod openapi;
+mod origin;
 mod query;
 mod rendered;
 mod reply;

@@ -8,7 +8,7 @@ use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
 use super::{
     App, agent, catalog, catalog_writes, coordinate, event, health, keyring, local, local_reads, metrics,
-    monitor, openapi, shoal, ui, unsupported, watch,
+    monitor, openapi, origin, shoal, ui, unsupported, watch,
 };
 use axum::body::Body;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, IF_NONE_MATCH};
@@ -284,6 +284,7 @@ async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
         found => found,
     };
     app.access.admits(caller, &parts, found.map(|(_, endpoint, _)| endpoint))?;
+    origin::admits(&parts)?;
     let Some((methods, endpoint, id)) = found else {
         return Err(not_found(parts.uri.path()));
     };

@@ -2,7 +2,7 @@
 
 use super::reply::{Outcome, json};
 use super::route::Call;
-use crate::view::{MemberCounts, Propagation};
+use crate::view::MemberCounts;
 use serde_json::{Value, json as object};
 
 fn counts(counts: MemberCounts) -> Value {
@@ -17,6 +17,9 @@ pub(super) fn status(call: &Call) -> Outcome {
     let status = view.status();
     let seconds = |ms: Option<u64>| ms.map(|ms| ms as f64 / 1_000.0);
     let own = view.own_member();
+    let ages = &status.propagation;
+    let buckets = ages.buckets.iter().map(|(us, n)| object!({ "le_s": *us as f64 / 1e6, "count": n }));
+    let buckets: Vec<Value> = buckets.collect();
     let answer = object!({
         "node": info.node.as_str(),
         "node_id": info.node_id.to_string(),
@@ -50,20 +53,12 @@ pub(super) fn status(call: &Call) -> Outcome {
         },
         "settings": info.settings,
         "effective": status.effective,
-        "propagation": propagation(&status.propagation),
+        "propagation": { "buckets": buckets, "count": ages.count, "sum_s": ages.sum_us as f64 / 1e6 },
         "local_health": status.counters.get("shoal_local_health").copied().unwrap_or(0),
         "counters": status.counters,
         "versions": { "shoal": info.agent_version, "consul_api": super::CONSUL_VERSION },
     });
     json(&answer, call.pretty())
-}
-
-/// How old changes of others were when they arrived: how many were at most so old, in seconds.
-fn propagation(ages: &Propagation) -> Value {
-    let seconds = |us: u64| us as f64 / 1e6;
-    let buckets: Vec<Value> =
-        ages.buckets.iter().map(|(us, count)| object!({ "le_s": seconds(*us), "count": count })).collect();
-    object!({ "buckets": buckets, "count": ages.count, "sum_s": seconds(ages.sum_us) })
 }
 
 /// A member in Shoal's words; also sent by the event stream.

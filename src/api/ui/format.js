@@ -19,7 +19,8 @@ export function duration(seconds) {
 export function shortTime(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
   const ms = seconds * 1000;
-  if (ms === 0) return "0 ms";
+  // Both ends in one turn of the loop: there it has no finer clock.
+  if (ms === 0) return "< 0.1 ms";
   if (ms < 1) return `${Math.round(ms * 1000)} µs`;
   if (ms < 10) return `${Number(ms.toFixed(1))} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -1,7 +1,7 @@
 // Instances as rows, and the one that is open with all its checks.
 
 import { h, icon } from "./dom.js";
-import { byName, endpoint, plural } from "./format.js";
+import { byName, endpoint, fold, plural } from "./format.js";
 import { badge } from "./header.js";
 import { severity } from "./store.js";
 
@@ -19,19 +19,23 @@ export function pairs(entries) {
   return list.length === 0 ? null : h("span", { class: "tags" }, list.map(([key, value]) => h("span", { class: "tag" }, `${key}=${value}`)));
 }
 
+/** The checks of the host of an instance, or of a node by its name. */
+export function nodeChecks(store, node) {
+  return [...(store.nodeChecks.get(fold(node))?.values() ?? [])];
+}
+
 /** The check that says most about why an instance is as it is: its node's count as well. */
 function worstCheck(store, instance) {
   const own = [...instance.checks.values()];
-  const node = [...(store.nodeChecks.get(instance.node.toLowerCase())?.values() ?? [])];
-  const all = [...own, ...node].filter((check) => check.status !== "passing");
+  const all = [...own, ...nodeChecks(store, instance.node)].filter((check) => check.status !== "passing");
   return all.sort((a, b) => severity(b.status) - severity(a.status))[0] ?? own[0] ?? null;
 }
 
 function reason(store, instance) {
   const check = worstCheck(store, instance);
-  if (check === null) return { name: "", text: "no check of its own", output: "" };
+  if (check === null) return { name: "", text: "no check of its own", output: "", isNotes: true };
   const output = check.output || check.notes;
-  return { name: check.name || check.id, text: output.split("\n", 1)[0], output };
+  return { name: check.name || check.id, text: output.split("\n", 1)[0], output, isNotes: !check.output };
 }
 
 /** Columns for instances; the service is one where several are shown. */
@@ -66,6 +70,7 @@ export function columns(store, { withService }) {
     {
       id: "node",
       label: "Node",
+      class: "clip",
       value: (i) => i.node,
       cell: (i) => link("members", i.node),
       order: (a, b) => byName(a.node, b.node) || byName(a.id, b.id),
@@ -73,7 +78,7 @@ export function columns(store, { withService }) {
     {
       id: "address",
       label: "Address",
-      class: "mono",
+      class: "mono clip",
       value: (i) => `${endpoint(i.address, i.port)} ${i.socket}`,
       cell: (i) => i.socket || endpoint(i.address, i.port),
     },
@@ -84,8 +89,8 @@ export function columns(store, { withService }) {
       class: "wide",
       value: (i) => JSON.stringify(reason(store, i)),
       cell: (i) => {
-        const { name, text, output } = reason(store, i);
-        return h("span", { class: "why", title: output || null }, name && h("span", { class: "why-name" }, name), text && h("span", { class: "why-text" }, text));
+        const { name, text, output, isNotes } = reason(store, i);
+        return h("span", { class: "why", title: output || null }, name && h("span", { class: "why-name" }, name), text && h("span", { class: isNotes ? "why-text is-notes" : "why-text" }, text));
       },
     },
   ];
@@ -106,7 +111,7 @@ const order = (a, b) => severity(b.status) - severity(a.status) || byName(a.id, 
 
 /** Everything about one instance. */
 export function instanceCard(store, instance) {
-  const node = [...(store.nodeChecks.get(instance.node.toLowerCase())?.values() ?? [])].sort(order);
+  const node = nodeChecks(store, instance.node).sort(order);
   const own = [...instance.checks.values()].sort(order);
   const weights = instance.weights;
   const facts = [
@@ -136,6 +141,6 @@ export function instanceCard(store, instance) {
 
 /** What the card of an instance depends on. */
 export function cardSignature(store, instance) {
-  const node = [...(store.nodeChecks.get(instance.node.toLowerCase())?.values() ?? [])];
+  const node = nodeChecks(store, instance.node);
   return JSON.stringify([instance.id, instance.status, instance.address, instance.port, instance.tags, instance.meta, [...instance.checks.values()], node]);
 }

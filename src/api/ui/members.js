@@ -3,7 +3,7 @@
 import { h, icon, refill, setAttribute, setText } from "./dom.js";
 import { byName, clock, count, date, fold, plural, shortTime } from "./format.js";
 import { badge } from "./header.js";
-import { checkItem, columns, pairs } from "./instances.js";
+import { checkItem, columns, nodeChecks, pairs } from "./instances.js";
 import { severity, tally } from "./store.js";
 import { Table } from "./table.js";
 
@@ -43,7 +43,7 @@ export class Members {
     });
     this.#instances = new Table({
       caption: "Instances on this node",
-      columns: columns(store, { withService: true }).filter(({ id }) => id !== "node"),
+      columns: columns(store, { withService: true }).filter(({ id }) => id !== "node" && id !== "address"),
       key: (instance) => instance.key,
       order: "status",
       rowClass: (instance) => `is-${instance.status}`,
@@ -126,8 +126,8 @@ export class Members {
         cell: (m) => this.#load(m),
         order: (a, b) => (this.#tallies.get(b.key)?.all ?? 0) - (this.#tallies.get(a.key)?.all ?? 0) || byName(a.name, b.name),
       },
-      { id: "address", label: "Address", class: "mono", value: (m) => m.address, cell: (m) => m.address, order: (a, b) => byName(a.address, b.address) },
-      { id: "tags", label: "Tags", value: (m) => JSON.stringify(m.tags), cell: (m) => pairs(m.tags) ?? "–" },
+      { id: "address", label: "Address", class: "mono clip", value: (m) => m.address, cell: (m) => m.address, order: (a, b) => byName(a.address, b.address) },
+      { id: "tags", label: "Tags", class: "optional", value: (m) => JSON.stringify(m.tags), cell: (m) => pairs(m.tags) ?? "–" },
       { id: "version", label: "Version", class: "mono optional", value: (m) => m.version, cell: (m) => m.version || "–" },
     ];
   }
@@ -187,7 +187,7 @@ export class Members {
     if (this.#chosen === null) return;
     const member = store.members.get(fold(this.#chosen));
     setText(this.#heading, member?.name ?? this.#chosen);
-    const checks = [...(store.nodeChecks.get(fold(this.#chosen))?.values() ?? [])];
+    const checks = nodeChecks(store, this.#chosen);
     refill(this.#facts, JSON.stringify([member ?? null, checks, store.ready]), () => {
       const back = h("a", { class: "back", href: "#/members" }, icon("back"), "Members");
       const close = h("a", { class: "close", href: "#/members", "aria-label": "Close this member" }, icon("close"));

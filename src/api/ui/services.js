@@ -3,11 +3,13 @@
 import { h, icon, keyed, refill, setAttribute, setText, svg } from "./dom.js";
 import { byName, count, fold, plural } from "./format.js";
 import { badge } from "./header.js";
-import { cardSignature, columns, instanceCard, tags } from "./instances.js";
+import { cardSignature, columns, instanceCard, link, nodeChecks, tags } from "./instances.js";
 import { healthOf, severity, tally } from "./store.js";
 import { Table } from "./table.js";
 
 const PAGE = 200;
+/** Hosts that are told above the instances; the members have all of them. */
+const CAUSES_MAX = 20;
 const FILTERS = [
   ["", "All"],
   ["attention", "Needs attention"],
@@ -33,6 +35,35 @@ function shareBar(counts) {
 function sumOf(counts) {
   const parts = PARTS.filter((part) => counts[part] > 0).map((part) => `${count(counts[part])} ${part}`);
   return parts.join(", ") || "no instances";
+}
+
+/** Hosts that explain by themselves why what is on them needs attention: worst first. */
+function causesOf(store) {
+  const causes = [];
+  for (const member of store.members.values()) {
+    const bad = nodeChecks(store, member.name).filter(({ status }) => status !== "passing");
+    if (bad.length === 0 || member.status === "left") continue;
+    const check = bad.sort((a, b) => severity(b.status) - severity(a.status))[0];
+    const drained = check.id === "_node_maintenance";
+    const text = check.id === "serfHealth" ? "its agent does not answer" : `${check.name || check.id}${check.output || check.notes ? `: ${(check.output || check.notes).split("\n", 1)[0]}` : ""}`;
+    const status = drained ? "maintenance" : check.id === "serfHealth" ? member.status : check.status;
+    causes.push({ node: member.name, status, text, on: 0 });
+  }
+  const byNode = new Map(causes.map((cause) => [fold(cause.node), cause]));
+  for (const instance of store.instances.values()) {
+    const cause = byNode.get(fold(instance.node));
+    if (cause) cause.on += 1;
+  }
+  return causes.sort((a, b) => severity(b.status) - severity(a.status) || byName(a.node, b.node)).slice(0, CAUSES_MAX);
+}
+
+function causeItem({ node, status, text, on }) {
+  return h(
+    "li",
+    { class: `cause is-${status}` },
+    h("span", { class: "cause-head" }, badge(status), link("members", node), h("span", {}, text)),
+    h("span", { class: "muted" }, plural(on, "instance")),
+  );
 }
 
 export class Services {
@@ -206,9 +237,11 @@ export class Services {
     this.#attention.element.hidden = chosen !== null || store.large;
     this.#instances.element.hidden = chosen === null;
     if (chosen === null) {
+      this.#instances.show([]);
       this.#showAttention();
       return;
     }
+    this.#attention.show([]);
     const service = store.services.get(fold(chosen.service));
     const instances = [...(service?.instances.values() ?? [])];
     const counts = tally(instances);
@@ -235,25 +268,31 @@ export class Services {
 
   #showAttention() {
     const store = this.#store;
-    refill(this.#card, "none", () => null);
     if (store.large) {
+      refill(this.#card, "none", () => null);
       setText(this.#heading, "A large directory");
       const all = count(store.status?.catalog?.instances);
       refill(this.#about, `large ${all}`, () => h("p", { class: "muted" }, `There are ${all} instances, more than this page takes at one time. Choose a service to see its own.`));
       return;
     }
     const narrowed = this.#query !== "" || this.#filter !== "";
-    const rows = [...store.instances.values()].filter((instance) =>
+    let rows = [...store.instances.values()].filter((instance) =>
       narrowed ? this.#fits(instance) : severity(instance.status) >= 1,
     );
     setText(this.#heading, narrowed ? "Instances found" : "Needs attention");
-    refill(this.#about, `${rows.length} ${narrowed} ${store.ready}`, () =>
-      store.ready
-        ? h("p", { class: "muted" }, narrowed ? `${plural(rows.length, "instance")} of ${count(store.instances.size)} fit.` : rows.length === 0 ? "" : `${plural(rows.length, "instance")} of ${count(store.instances.size)} cannot be used as they should, or were drained.`)
-        : h("p", { class: "muted" }, "Loading …"),
-    );
+    const all = count(store.instances.size);
+    const sum = narrowed ? `${plural(rows.length, "instance")} of ${all} fit.` : `${plural(rows.length, "instance")} of ${all} cannot be used as they should, or were drained.`;
+    refill(this.#about, `${sum} ${store.ready}`, () => h("p", { class: "muted" }, !store.ready ? "Loading …" : rows.length === 0 ? "" : sum));
+    const causes = narrowed ? [] : causesOf(store);
+    refill(this.#card, JSON.stringify(causes), () => (causes.length === 0 ? null : h("ul", { class: "causes" }, causes.map(causeItem))));
+    if (causes.length > 0) {
+      // What their host explains is not listed once more.
+      const explained = new Set(causes.map(({ node }) => fold(node)));
+      rows = rows.filter((instance) => !explained.has(fold(instance.node)) || [...instance.checks.values()].some(({ status }) => status !== "passing"));
+    }
+    this.#attention.element.hidden = rows.length === 0 && causes.length > 0;
     this.#attention.setEmpty(
-      !store.ready ? "" : narrowed ? "No instance fits." : store.instances.size === 0 ? "Nothing is registered in this cluster yet." : "Every instance passes its checks.",
+      !store.ready ? "" : narrowed ? "No instance fits." : store.instances.size === 0 ? "Nothing is registered in this cluster yet: shoal register web http://10.0.0.7:8080 does it." : "Every instance passes its checks.",
     );
     setText(this.#attention.caption, narrowed ? "Instances found" : "Instances that need attention");
     this.#attention.show(rows);

@@ -101,6 +101,7 @@ export class Table {
     const shown = sorted.slice(first, first + PAGE);
     keyed(this.#body, shown, this.#key, () => this.#makeRow(), (element, row) => this.#fill(element, row));
     this.#empty.hidden = rows.length > 0;
+    this.#body.parentNode.hidden = rows.length === 0;
     const { element, back, on, place } = this.#pager;
     element.hidden = pages === 1;
     back.disabled = this.#page === 0;
