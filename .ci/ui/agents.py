@@ -1,9 +1,11 @@
 """Real agents on loopback, and just enough HTTP to talk to them."""
 
+import contextlib
 import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -80,6 +82,15 @@ class Agent:
     def register(self, name, **fields):
         body = {"Name": name, "Address": "10.0.0.7", "Port": 8080, "Check": {"TTL": "3600s", "Status": "passing"}}
         self.put("/v1/agent/service/register", body | fields)
+
+    @contextlib.contextmanager
+    def paused(self):
+        """As a host that is suspended."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         """As a power failure would."""

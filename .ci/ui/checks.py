@@ -115,6 +115,23 @@ class Checks:
         page.wait("document.querySelector('.service-list').innerText.includes('back')", "and what it knows now")
         self.settle(page, f"http://127.0.0.1:{port}", allowed=("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE"))
 
+    def an_agent_that_stands_still_or_hears_nobody_is_said(self):
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        here = self.cluster.start("here", http_port=port)
+        there = self.cluster.start("there", join=here.gossip)
+        poll("two members", lambda: len(here.get("/v1/shoal/members")) == 2)
+        page = self.browser.page(f"{base}/ui/")
+        page.wait("document.querySelector('#link.is-live')", "the page is live")
+        with here.paused():
+            page.wait("document.querySelector('#banner').innerText.includes('here has not answered for')", "it stands still")
+        page.wait("document.querySelector('#banner').hidden && document.querySelector('#link.is-live')", "it goes on", patience=15)
+        with there.paused():
+            page.wait("document.querySelector('#banner').innerText.includes('here has heard no other agent')", "it hears nobody", patience=20)
+            self.picture(page, "alone")
+        page.wait("document.querySelector('#banner').hidden", "it hears somebody", patience=20)
+        self.settle(page, base)
+
     def events_wait_while_they_are_paused(self):
         page = self.open("#/events")
         page.wait("document.querySelector('.event')", "history is there")
@@ -342,6 +359,7 @@ class Checks:
             self.a_token_is_asked_for_and_sent_and_nowhere_else,
             self.who_may_not_read_is_told_why,
             self.an_agent_that_cannot_be_reached_is_said_and_found_again,
+            self.an_agent_that_stands_still_or_hears_nobody_is_said,
             self.hostile_names_are_text,
             self.two_thousand_instances_stay_usable,
         ]

@@ -134,6 +134,34 @@ UNITS = {
         change(2002, { kind: 'instance-removed', instance: instance('b', null) });
         return store.services.size === 0 && store.instances.size === 0 && store.last === 2002;
     """,
+    "what was before the page is told as it was": """
+        const { Store } = await import('/ui/store.js');
+        const store = new Store();
+        const member = (status) => ({ name: 'n1', status, tags: {}, generation: 1, address: 'a' });
+        const change = (index, status) => ({ index, at_unix_ms: index * 1000, node: 'n1', service: null, kind: 'member-changed', member: member(status) });
+        const serf = { index: 4, at_unix_ms: 4000, node: 'n1', service: null, kind: 'check-changed', previous: 'passing', status: 'critical', check: { id: 'serfHealth', status: 'critical', service_id: null } };
+        const history = [change(1, 'alive'), change(2, 'suspect'), change(3, 'failed'), serf, change(5, 'alive'), change(6, 'left')];
+        store.takeSnapshot({ index: 6, members: [member('left')], instances: [], checks: [] });
+        store.takeChange(change(7, 'alive'));
+        store.takeHistory([...history, change(7, 'alive')], 6);
+        store.takeHistory(history, 6);
+        const told = store.events.map(({ text }) => text).join();
+        const want = 'joined again,left,is back,failed,does not answer: suspected,joined';
+        return told === want || told;
+    """,
+    "of a large directory only what is looked at is kept": """
+        const { Store } = await import('/ui/store.js');
+        const store = new Store();
+        store.large = true;
+        const instance = (id) => ({ node: 'n1', address: 'x', port: 1, status: 'passing', service: { ID: id, Service: 'web', Tags: [], Meta: {} }, checks: [] });
+        store.takeSnapshot({ index: 1, members: [], instances: [], checks: [] });
+        store.takeChange({ index: 2, at_unix_ms: 1, node: 'n1', service: 'web', kind: 'instance-added', instance: instance('a') });
+        if (store.instances.size !== 0 || store.events.length !== 1) return 'kept';
+        store.takeSnapshot({ index: 1, service: 'web', instances: [instance('a'), instance('b')] });
+        store.apply({ index: 2, node: 'n1', service: 'web', kind: 'instance-removed', instance: instance('a') });
+        store.takeSnapshot({ index: 3, members: [], instances: [], checks: [] });
+        return store.instances.size === 1 && store.services.get('web').instances.size === 1;
+    """,
     "figures are short and names in order": """
         const f = await import('/ui/format.js');
         const got = [f.duration(59.9), f.duration(7300), f.duration(null), f.shortTime(0.00018), f.shortTime(0.0024), f.bytes(1500), f.endpoint('::1', 80), f.figure(0.04)];

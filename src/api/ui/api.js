@@ -46,7 +46,6 @@ export async function ask(path, { headers = {}, signal } = {}) {
   const response = await fetch(path, {
     headers: told === null ? headers : { ...headers, "X-Consul-Token": told },
     cache: "no-store",
-    credentials: "omit",
     redirect: "error",
     signal,
   });

@@ -81,9 +81,9 @@ function ofMember(change, before) {
 
 function ofInstance(change, before) {
   const status = change.instance.status ?? "";
-  if (change.kind === "instance-removed") return { text: "was deregistered", tone: "quiet" };
-  if (change.kind === "instance-added") return { text: `was registered, ${status}`, tone: tone(status) };
-  if (before && before.status === status) return { text: "changed its registration", tone: "quiet" };
+  if (change.kind === "instance-removed") return { text: "deregistered", tone: "quiet" };
+  if (change.kind === "instance-added") return { text: `registered, ${status}`, tone: tone(status) };
+  if (before && before.status === status) return { text: "registered anew", tone: "quiet" };
   return { text: `became ${status}`, tone: tone(status) };
 }
 

@@ -7,6 +7,10 @@ import { quantile } from "./charts.js";
 
 /** Without a word from another agent for so long the view counts as old, unless the agent says otherwise. */
 const DEAF_MS = 5000;
+/** An answer that takes longer is worth a word. */
+const SLOW_MS = 2500;
+/** What happens within so long is said together. */
+const NEWS_EVERY_MS = 2000;
 
 const STATES = [
   ["alive", "alive"],
@@ -39,6 +43,8 @@ export class Header {
   #store;
   #tiles = {};
   #banner = document.getElementById("banner");
+  #alarm = document.getElementById("alarm");
+  #alarmed = null;
   #said = document.getElementById("announcer");
   #news = [];
   #newsTimer = null;
@@ -184,27 +190,37 @@ export class Header {
     const { link, status } = this.#store;
     const age = this.#store.viewAge();
     const deaf = Math.max(DEAF_MS, 2 * (status?.effective?.deaf_after_ms ?? 0)) / 1000;
+    const { owedSince } = this.#store;
+    const owed = owedSince === null ? 0 : performance.now() - owedSince;
     let told = null;
-    if (link.state === "broken") {
+    if (link.state === "live" && status && owed > SLOW_MS) {
+      told = ["bad", "slow", `${status.node} has not answered for ${duration(owed / 1000)}.`];
+    } else if (link.state === "broken") {
       const why = link.error?.status ? `The agent refuses: ${link.error.message}` : "The agent cannot be reached.";
-      told = ["bad", `${why} What is shown is as of ${clock(link.since).slice(0, 8)}; trying again.`];
+      told = ["bad", "broken", `${why} What is shown is as of ${clock(link.since).slice(0, 8)}; trying again.`];
     } else if (link.state === "refused") {
-      told = ["bad", `The agent refuses: ${link.error?.message ?? "no reason told"}`];
+      told = ["bad", "refused", `The agent refuses: ${link.error?.message ?? "no reason told"}`];
     } else if (link.state === "live" && status && !this.#isAlone() && age !== null && age > deaf) {
-      told = ["warn", `${status.node} has heard no other agent for ${duration(age)}: what it shows may be old. Is its network cut?`];
+      told = ["warn", "deaf", `${status.node} has heard no other agent for ${duration(age)}: what it shows may be old. Is its network cut?`];
     } else if (status?.leaving) {
-      told = ["warn", `${status.node} is leaving the cluster.`];
+      told = ["warn", "leaving", `${status.node} is leaving the cluster.`];
     } else if (status?.encryption?.advice) {
-      told = ["warn", status.encryption.advice];
+      told = ["warn", "keys", status.encryption.advice];
     }
     this.#banner.hidden = told === null;
     document.body.classList.toggle("is-stale", told !== null && link.state === "broken");
     if (told === null) {
       this.#banner.filledWith = undefined;
+      setText(this.#alarm, "");
+      this.#alarmed = null;
       return;
     }
+    // Times in it go on; once is enough to hear it.
+    const [, kind, text] = told;
+    if (this.#alarmed !== kind) setText(this.#alarm, text);
+    this.#alarmed = kind;
     setAttribute(this.#banner, "class", `banner is-${told[0]}`);
-    refill(this.#banner, told[1], () => [icon(told[0] === "bad" ? "critical" : "warning"), h("span", {}, told[1])]);
+    refill(this.#banner, text, () => [icon(told[0] === "bad" ? "critical" : "warning"), h("span", {}, text)]);
   }
 
   /** Says what matters to those who cannot see it; what comes together is said together. */
@@ -219,6 +235,6 @@ export class Header {
       this.#newsTimer = null;
       const more = news.length > 3 ? `, and ${news.length - 3} more changes` : "";
       setText(this.#said, news.slice(0, 3).join(". ") + more);
-    }, 1000);
+    }, NEWS_EVERY_MS);
   }
 }

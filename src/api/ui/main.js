@@ -13,6 +13,7 @@ import { INSTANCES_MAX, Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const STATUS_EVERY_MS = 2000;
+const PATIENCE_MS = 5000;
 /** Round-trip times and places move slowly, and nobody is told of it. */
 const PLACES_EVERY_MS = 10000;
 /** Browsers keep six connections to an agent, for all tabs together: one that nobody looks at gives its own up. */
@@ -37,6 +38,7 @@ let stream = null;
 let focused = null;
 let shown = null;
 let running = 0;
+let naming = null;
 let hiddenSince = null;
 let behindSince = null;
 
@@ -125,10 +127,12 @@ async function start() {
 
 function stop() {
   running += 1;
+  store.owedSince = null;
   stream?.stop();
   stream = null;
   focused?.stop();
   focused = null;
+  naming?.abort();
 }
 
 function follow(large) {
@@ -167,11 +171,13 @@ async function takeHistory(upTo) {
 
 /** In a large directory: the names, as they change. */
 async function followNames(run) {
-  const stopped = new AbortController();
+  naming?.abort();
+  naming = new AbortController();
+  const { signal } = naming;
   let index = 0;
-  while (run === running && store.large) {
+  while (run === running && !signal.aborted) {
     try {
-      const answer = await getIndexed(`/v1/catalog/services?wait=55s&index=${index}`, { patience: 70000, signal: stopped.signal });
+      const answer = await getIndexed(`/v1/catalog/services?wait=55s&index=${index}`, { patience: 70000, signal });
       store.names = Object.keys(answer.body);
       index = answer.index;
       store.changed("services");
@@ -204,14 +210,16 @@ async function pollStatus(run) {
     await new Promise((resolve) => setTimeout(resolve, STATUS_EVERY_MS));
     if (run !== running) return;
     if (document.hidden) continue;
+    store.owedSince = performance.now();
     try {
-      store.takeStatus(await getJson("/v1/shoal/status", { patience: 5000 }));
+      store.takeStatus(await getJson("/v1/shoal/status", { patience: PATIENCE_MS }));
       if (run !== running) return;
       catchUp();
     } catch (error) {
       if (run !== running) return;
       failed(error);
     }
+    store.owedSince = null;
   }
 }
 

@@ -25,7 +25,7 @@ export class Members {
   #chosen = null;
   #table;
   #instances;
-  #found = h("p", { class: "found", role: "status" });
+  #found = h("p", { class: "found" });
   #detail = h("div", { class: "detail" });
   #heading = h("h2", { tabindex: "-1" });
   #facts = h("div", {});
@@ -175,6 +175,7 @@ export class Members {
       (member) => (this.#state === "" || member.status === this.#state) && member.words.includes(this.#query),
     );
     const all = store.members.size;
+    setAttribute(this.#found, "role", this.#query !== "" || this.#state !== "" ? "status" : null);
     setText(this.#found, rows.length === all ? plural(all, "member") : `${count(rows.length)} of ${plural(all, "member")}`);
     this.#table.setEmpty(all === 0 && !store.ready ? "Loading …" : "No member fits.");
     this.#table.show(rows);

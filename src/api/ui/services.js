@@ -62,7 +62,7 @@ function causeItem({ node, status, text, on }) {
     "li",
     { class: `cause is-${status}` },
     h("span", { class: "cause-head" }, badge(status), link("members", node), h("span", {}, text)),
-    h("span", { class: "muted" }, plural(on, "instance")),
+    on > 0 && h("span", { class: "muted" }, plural(on, "instance")),
   );
 }
 
@@ -74,7 +74,7 @@ export class Services {
   #chosen = null;
   #list = h("ul", { class: "service-list" });
   #more;
-  #found = h("p", { class: "found", role: "status" });
+  #found = h("p", { class: "found" });
   #detail = h("div", { class: "detail" });
   #heading = h("h2", { tabindex: "-1" });
   #about = h("div", { class: "about" });
@@ -204,6 +204,8 @@ export class Services {
     setText(this.#more, `Show more of ${count(rows.length)}`);
     const all = this.#store.large ? this.#store.names.length : this.#store.services.size;
     const narrowed = this.#query !== "" || this.#filter !== "";
+    // How many are found is news to who searches, and to nobody else.
+    setAttribute(this.#found, "role", narrowed ? "status" : null);
     setText(this.#found, narrowed ? `${count(rows.length)} of ${plural(all, "service")}` : plural(all, "service"));
   }
 
@@ -268,14 +270,15 @@ export class Services {
 
   #showAttention() {
     const store = this.#store;
+    const narrowed = this.#query !== "" || this.#filter !== "";
+    const causes = narrowed ? [] : causesOf(store);
+    refill(this.#card, JSON.stringify(causes), () => (causes.length === 0 ? null : h("ul", { class: "causes" }, causes.map(causeItem))));
     if (store.large) {
-      refill(this.#card, "none", () => null);
       setText(this.#heading, "A large directory");
       const all = count(store.status?.catalog?.instances);
-      refill(this.#about, `large ${all}`, () => h("p", { class: "muted" }, `There are ${all} instances, more than this page takes at one time. Choose a service to see its own.`));
+      refill(this.#about, `large ${all}`, () => h("p", { class: "muted" }, `There are ${all} instances, more than this page takes at one time. Search finds services by name; choose one to see its instances.`));
       return;
     }
-    const narrowed = this.#query !== "" || this.#filter !== "";
     let rows = [...store.instances.values()].filter((instance) =>
       narrowed ? this.#fits(instance) : severity(instance.status) >= 1,
     );
@@ -283,8 +286,6 @@ export class Services {
     const all = count(store.instances.size);
     const sum = narrowed ? `${plural(rows.length, "instance")} of ${all} fit.` : `${plural(rows.length, "instance")} of ${all} cannot be used as they should, or were drained.`;
     refill(this.#about, `${sum} ${store.ready}`, () => h("p", { class: "muted" }, !store.ready ? "Loading …" : rows.length === 0 ? "" : sum));
-    const causes = narrowed ? [] : causesOf(store);
-    refill(this.#card, JSON.stringify(causes), () => (causes.length === 0 ? null : h("ul", { class: "causes" }, causes.map(causeItem))));
     if (causes.length > 0) {
       // What their host explains is not listed once more.
       const explained = new Set(causes.map(({ node }) => fold(node)));

@@ -49,6 +49,8 @@ export class Store {
   eventCount = 0;
   status = null;
   statusAt = 0;
+  /** Since when the agent owes an answer; `null` when it owes none. */
+  owedSince = null;
   readings = [];
   coordinates = [];
   /** Number of the newest change that is shown. */
@@ -126,7 +128,8 @@ export class Store {
     for (const change of changes) {
       const key = this.#keyOf(change);
       const event = describe(change, before.get(key));
-      before.set(key, change.member ?? (change.instance && { status: change.instance.status }));
+      if (change.member) before.set(key, change.member);
+      else if (change.instance) before.set(key, { status: change.instance.status });
       if (!event || change.index > upTo || change.index <= floor) continue;
       const last = told[told.length - 1];
       if (joins(event, last)) told[told.length - 1] = { ...last, count: last.count + 1, index: event.index };

@@ -42,15 +42,6 @@ export class Frames {
   }
 }
 
-const pause = (ms, signal) =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-
 /**
  * Follows a stream for ever, from where it broke off. `take(type, data)` gets each event; `tell(state, error)`
  * hears of `live` and `broken`.
@@ -60,7 +51,7 @@ export class Stream {
   #take;
   #tell;
   #last = null;
-  #stopped = new AbortController();
+  #stopped = false;
   #current = null;
   #wake = null;
 
@@ -72,8 +63,8 @@ export class Stream {
   }
 
   stop() {
-    this.#stopped.abort();
-    this.#current?.abort();
+    this.#stopped = true;
+    this.retry();
   }
 
   /** Breaks the connection off, or does not wait any longer to make one. */
@@ -84,18 +75,24 @@ export class Stream {
 
   async #run() {
     let wait = RETRY_FIRST_MS;
-    while (!this.#stopped.signal.aborted) {
+    while (!this.#stopped) {
       let error = null;
       try {
         await this.#follow(() => (wait = RETRY_FIRST_MS));
       } catch (caught) {
         error = caught;
       }
-      if (this.#stopped.signal.aborted) return;
+      if (this.#stopped) return;
       this.#tell("broken", error);
       // Some time apart from each other: many pages may have lost the same agent.
       const rest = error instanceof Refused ? RETRY_MAX_MS : wait * (0.75 + Math.random() / 2);
-      await Promise.race([pause(rest, this.#stopped.signal), new Promise((resolve) => (this.#wake = resolve))]);
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, rest);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
       wait = Math.min(wait * 2, RETRY_MAX_MS);
     }
   }

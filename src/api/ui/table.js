@@ -73,7 +73,7 @@ export class Table {
     };
     const back = h("button", { type: "button", onclick: turn(-1) }, "Previous");
     const on = h("button", { type: "button", onclick: turn(1) }, "Next");
-    const place = h("span", { role: "status" });
+    const place = h("span", {});
     const element = h("nav", { class: "pager", "aria-label": `Pages: ${caption}` }, back, place, on);
     return { element, back, on, place };
   }
