@@ -167,6 +167,7 @@ impl Shell {
         reload::take_definitions(&mut agent, config.definitions(), clock.now())
             .map_err(StartError::Definitions)?;
         let mut publisher = Publisher::new(builder);
+        publisher.set_clock(index_seed / 1_000);
         publisher.everything(&agent);
         publisher.publish();
 

@@ -153,7 +153,7 @@ impl fmt::Debug for Token {
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want<'a> {
-    /// To hear that the agent runs.
+    /// To hear that the agent runs, or to get the dashboard's files, which hold no data.
     Nothing,
     /// To read.
     Read,
@@ -179,7 +179,7 @@ impl fmt::Display for Want<'_> {
 /// for administrators.
 pub(super) fn wanted(endpoint: Endpoint, method: &Method) -> Want<'static> {
     match endpoint {
-        Endpoint::Leader => Want::Nothing,
+        Endpoint::Leader | Endpoint::Dashboard | Endpoint::ToDashboard => Want::Nothing,
         Endpoint::RegisterService
         | Endpoint::DeregisterService
         | Endpoint::ServiceMaintenance

@@ -10,7 +10,7 @@ mod inputs;
 mod requests;
 
 use super::checks::{Context, Outcome, Runner};
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::config::AgentConfig;
 use super::join::{Joiner, Resolved};
 use super::journal::Journal;
@@ -244,6 +244,7 @@ impl Driver {
 
     /// One turn: whatever ended the wait, everything gets its share.
     fn turn(&mut self, woken: Woken, now: Instant) {
+        self.publisher.set_clock(clock::unix_millis());
         match woken {
             Woken::AtOnce => {
                 self.ended = Some(Ended::Aborted);
