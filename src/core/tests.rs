@@ -2,6 +2,7 @@
 
 mod aliases;
 mod bounds;
+mod vectors;
 
 use super::*;
 use crate::model::*;
