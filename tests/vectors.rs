@@ -164,9 +164,17 @@ fn every_datagram_is_the_bytes_of_its_vector_and_back() {
         ("a frame of unknown kind between two", unknown_kind, None),
         ("a sealed probe", sealed(CLUSTER, &key, &named_frames(&probe)), Some(&key)),
         ("a sealed question", sealed(CLUSTER, &key, &named_frames(&question)), Some(&key)),
-        ("a sealed wish to join", sealed(CLUSTER, &key, &named_frames(&["join", "keyring_digest"])), Some(&key)),
+        (
+            "a sealed wish to join",
+            sealed(CLUSTER, &key, &named_frames(&["join", "keyring_digest"])),
+            Some(&key),
+        ),
         ("changed on its way", forged, Some(&key)),
-        ("sealed with a key that is not known", sealed(CLUSTER, &other, &named_frames(&question)), Some(&key)),
+        (
+            "sealed with a key that is not known",
+            sealed(CLUSTER, &other, &named_frames(&question)),
+            Some(&key),
+        ),
         ("sealed, where no keys are in use", sealed(CLUSTER, &key, &named_frames(&question)), None),
         ("plain, where keys are in use", plain(CLUSTER, &named_frames(&question)), Some(&key)),
         ("of another cluster", plain("another", &named_frames(&["root"])), None),
@@ -205,7 +213,8 @@ fn every_datagram_is_the_bytes_of_its_vector_and_back() {
 #[test]
 fn names_clusters_and_keys_have_the_hashes_of_their_vectors() {
     let long = "x".repeat(128);
-    let names = ["a", "web-1", "Web-1", "a-name-of-nineteen-", "n.eu-west-1.example.internal-0123456789", &long];
+    let names =
+        ["a", "web-1", "Web-1", "a-name-of-nineteen-", "n.eu-west-1.example.internal-0123456789", &long];
     let of_names: Vec<Value> = names
         .iter()
         .map(|name| {
@@ -214,10 +223,8 @@ fn names_clusters_and_keys_have_the_hashes_of_their_vectors() {
         })
         .collect();
     let clusters = ["shoal", "dc1", "a cluster with a long name, longer than sixteen bytes"];
-    let of_clusters: Vec<Value> = clusters
-        .iter()
-        .map(|name| json!({"name": name, "header": hex(&plain(name, &[]))}))
-        .collect();
+    let of_clusters: Vec<Value> =
+        clusters.iter().map(|name| json!({"name": name, "header": hex(&plain(name, &[]))})).collect();
     let of_keys: Vec<Value> = [0, 1, 100]
         .map(|n| {
             let key = samples::key_material(n);

@@ -30,7 +30,8 @@ pub(crate) fn plain(line: &str) -> String {
     let mut line = line.to_owned();
     for (what, with) in CHANGING.iter() {
         line = if *with == "HEX?" {
-            let eight = |c: &regex::Captures<'_>| if c[0].len() == 8 { "ID".to_owned() } else { c[0].to_owned() };
+            let eight =
+                |c: &regex::Captures<'_>| if c[0].len() == 8 { "ID".to_owned() } else { c[0].to_owned() };
             what.replace_all(&line, eight).into_owned()
         } else {
             what.replace_all(&line, *with).into_owned()

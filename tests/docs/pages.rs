@@ -105,11 +105,15 @@ impl Page {
         for block in &self.blocks {
             let mut fault = |what: &str| faults.push(format!("{}:{}: {what}", self.name, block.line));
             if SHELLS.contains(&block.language.as_str()) {
-                fault("commands stand in ```sh blocks, which are run; what they print in a ```text block after");
+                fault(
+                    "commands stand in ```sh blocks, which are run; what they print in a ```text block after",
+                );
             }
             let shows_prompt = block.text.lines().any(|line| line.starts_with("$ "));
             if block.language != "sh" && shows_prompt {
-                fault("a command after a prompt: put it into a ```sh block, and its output into a ```text block");
+                fault(
+                    "a command after a prompt: put it into a ```sh block, and its output into a ```text block",
+                );
             }
             if block.language != "sh" {
                 continue;
@@ -124,7 +128,9 @@ impl Page {
             for word in &block.words {
                 let name = word.split_once('=').map(|(name, _)| name);
                 if !known.contains(&word.as_str()) && !name.is_some_and(|name| named.contains(&name)) {
-                    fault(&format!("```sh {word}: want one of {known:?}, {named:?} with a value, or not-run: WHY"));
+                    fault(&format!(
+                        "```sh {word}: want one of {known:?}, {named:?} with a value, or not-run: WHY"
+                    ));
                 }
             }
             if block.has("until") && block.prints.is_none() {
@@ -188,7 +194,8 @@ fn blocks(text: &str) -> Vec<Block> {
             adjacent = false;
             continue;
         }
-        let block = Block { line: at + 1, language, words: words.collect(), not_run, text: inside, prints: None };
+        let block =
+            Block { line: at + 1, language, words: words.collect(), not_run, text: inside, prints: None };
         blocks.push(block);
         adjacent = true;
     }

@@ -76,7 +76,8 @@ impl Session {
         fs::create_dir(&bin).expect("is created");
         fs::create_dir(bin.join("real")).expect("is created");
         symlink(env!("CARGO_BIN_EXE_shoal"), bin.join("real/shoal")).expect("is linked");
-        let shims = [("shoal", SHOAL), ("sudo", "exec \"$@\""), ("cargo", CARGO), ("scp", SCP), ("pkill", PKILL)];
+        let shims =
+            [("shoal", SHOAL), ("sudo", "exec \"$@\""), ("cargo", CARGO), ("scp", SCP), ("pkill", PKILL)];
         for (name, text) in shims {
             let path = bin.join(name);
             fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("is written");
@@ -94,7 +95,8 @@ impl Session {
             if block.needs().iter().any(|need| !tools.iter().any(|tool| tool == need)) {
                 continue;
             }
-            let told = |e: String| format!("{}:{}: {e}\n--- the block\n{}", page.name, block.line, block.text);
+            let told =
+                |e: String| format!("{}:{}: {e}\n--- the block\n{}", page.name, block.line, block.text);
             session.block(block).map_err(told)?;
             count += 1;
         }
@@ -113,7 +115,12 @@ impl Session {
         if block.has("forever") {
             // What is logged comes in between, at any moment.
             let (out, log) = (host.dir.join(format!("{steps}.out")), host.dir.join("log"));
-            let line = format!("( source {} ) >{} 2>>{} </dev/null &\n", script.display(), out.display(), log.display());
+            let line = format!(
+                "( source {} ) >{} 2>>{} </dev/null &\n",
+                script.display(),
+                out.display(),
+                log.display()
+            );
             host.input.write_all(line.as_bytes()).map_err(|e| format!("the shell has ended: {e}"))?;
             let Some(wanted) = wanted else { return Ok(()) };
             let mut printed = String::new();
@@ -161,7 +168,16 @@ impl Session {
     fn host(&self, name: &str) -> Host {
         let number = self.hosts.len();
         let dir = self.dir.path().join(name);
-        for below in ["etc/shoal", "run/shoal", "var/lib/shoal", "tmp", "home", "work"] {
+        for below in [
+            "etc/shoal",
+            "etc/haproxy",
+            "etc/nginx/conf.d",
+            "run/shoal",
+            "var/lib/shoal",
+            "tmp",
+            "home",
+            "work",
+        ] {
             fs::create_dir_all(dir.join(below)).expect("is created");
         }
         let private = fs::Permissions::from_mode(0o700);
@@ -206,7 +222,13 @@ impl Session {
 
 impl Host {
     /// Runs a block to its end: its exit code and what it printed.
-    fn once(&mut self, block: &Block, script: &Path, step: usize, attempt: u32) -> Result<(i32, String), String> {
+    fn once(
+        &mut self,
+        block: &Block,
+        script: &Path,
+        step: usize,
+        attempt: u32,
+    ) -> Result<(i32, String), String> {
         let out = self.dir.join(format!("{step}.{attempt}.out"));
         let done = self.dir.join(format!("{step}.{attempt}.done"));
         File::create(&out).expect("is created");
@@ -219,7 +241,9 @@ impl Host {
             // The first command that fails ends it, and the shell.
             format!("set -e; source {script}; set +e")
         };
-        let line = format!("{{ {run}; }} >{out_path} 2>&1 </dev/null; echo $? >{done_path}.new; mv {done_path}.new {done_path}\n");
+        let line = format!(
+            "{{ {run}; }} >{out_path} 2>&1 </dev/null; echo $? >{done_path}.new; mv {done_path}.new {done_path}\n"
+        );
         let printed = || fs::read_to_string(&out).unwrap_or_default();
         let ended = |what: &str| format!("{what}\n--- printed\n{}", printed());
         self.input.write_all(line.as_bytes()).map_err(|e| ended(&format!("the shell has ended: {e}")))?;
@@ -293,6 +317,11 @@ impl There {
 
     fn restored(&self, text: &str) -> String {
         let text = text.replace(&format!("{}/", self.dir.display()), "/");
+        // What a shell says of jobs that ended, which is for whoever sits before it.
+        let job =
+            regex::Regex::new(r"(?m)^\S+: line \d+:\s+\d+ (Killed|Terminated|Hangup|Interrupt|Done).*\n")
+                .expect("is right");
+        let text = job.replace_all(&text, "").into_owned();
         let own = regex::Regex::new(&format!(r"{}2\d\d\b", regex::escape(&self.network))).expect("is right");
         own.replace_all(&text, "127.0.0.1").replace(&self.network, "10.0.0.")
     }

@@ -82,9 +82,10 @@ fn commands_in_running_text_have_the_flags_that_they_are_given() {
             let said = &found[1];
             let own = said.split(" -- ").next().unwrap_or(said);
             let words: Vec<&str> = own.split_whitespace().take_while(|w| !w.starts_with('-')).collect();
-            let command = (0..=words.len().min(2)).rev().map(|n| words[..n].join(" ")).find(|c| {
-                commands.contains_key(c)
-            });
+            let command = (0..=words.len().min(2))
+                .rev()
+                .map(|n| words[..n].join(" "))
+                .find(|c| commands.contains_key(c));
             // `shoal keyring list|install` and `shoal COMMAND --help` stand for several.
             let many = said.contains('|') || said.contains("COMMAND");
             let command = command.unwrap_or_default();
@@ -130,7 +131,9 @@ fn properties(schema: &Value, out: &mut BTreeSet<String>) {
         }
     }
     for inside in ["items", "additionalProperties"] {
-        properties(&schema[inside], out);
+        if schema[inside].is_object() {
+            properties(&schema[inside], out);
+        }
     }
 }
 
@@ -158,7 +161,8 @@ fn the_page_of_the_api_names_every_path_parameter_and_field() {
             };
             for parameter in parameters.as_array().into_iter().flatten() {
                 let name = parameter["name"].as_str().expect("has a name");
-                let told = |text: &str| text.contains(&format!("`{name}`")) || text.contains(&format!("`?{name}"));
+                let told =
+                    |text: &str| text.contains(&format!("`{name}`")) || text.contains(&format!("`?{name}"));
                 if parameter["in"] == "query" && !told(section) && !told(&common) {
                     faults.push(format!("{wanted}: nothing is said of the parameter `{name}`"));
                 }
@@ -247,10 +251,12 @@ fn log_lines_that_pages_show_are_written_by_the_code() {
                 let (level, said) = line.trim().split_once(' ').unwrap_or_default();
                 let begin = field.find(said).map_or(said.len(), |m| m.start());
                 let message = said[..begin].trim();
-                let fields: Vec<String> = field.captures_iter(&said[begin..]).map(|c| c[1].to_owned()).collect();
+                let fields: Vec<String> =
+                    field.captures_iter(&said[begin..]).map(|c| c[1].to_owned()).collect();
                 let is_it = |(l, text): &(String, &str)| {
                     l == level
-                        && (text.contains(&format!("\"{message}\"")) || text.contains("\"{lost}\"") && handed_on(message))
+                        && (text.contains(&format!("\"{message}\""))
+                            || text.contains("\"{lost}\"") && handed_on(message))
                         && fields.iter().all(|f| regex(&format!(r"\b{f}\b")).is_match(text))
                 };
                 if !written.iter().any(is_it) {
@@ -274,7 +280,8 @@ fn metrics_that_pages_name_are_exposed() {
     for page in Page::all() {
         let named: BTreeSet<&str> = metric.find_iter(&page.text).map(|m| m.as_str()).collect();
         for name in named {
-            let bare = ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
+            let bare =
+                ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
             let there = |name: &str| {
                 let word = regex(&format!(r"\b{name}\b"));
                 word.is_match(&exposed) || word.is_match(&source)

@@ -233,7 +233,10 @@ pub(crate) fn frame(frame: &Frame) -> Value {
 }
 
 fn extensions(e: &shoal::model::Extensions) -> Value {
-    e.iter().map(|(field, bytes)| (field.to_string(), json!(hex(bytes)))).collect::<serde_json::Map<_, _>>().into()
+    e.iter()
+        .map(|(field, bytes)| (field.to_string(), json!(hex(bytes))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// What a record's body says.

@@ -126,12 +126,8 @@ pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
         complete_to: Version(0),
     };
     let want = Want { owner: name("web-1").key(), generation: GENERATION, have: Version(7), cursor: None };
-    let coordinate = Coordinate::new(
-        [0.001, -0.002, 0.0, 0.0155, -0.03, 0.0000004, 0.0, 0.012],
-        0.25,
-        -0.0005,
-        0.0001,
-    );
+    let coordinate =
+        Coordinate::new([0.001, -0.002, 0.0, 0.0155, -0.03, 0.0000004, 0.0, 0.012], 0.25, -0.0005, 0.0001);
     let far = Coordinate::new([-9.9; 8], 1.5, 9.9, 9.9);
     let told = |c: Option<Coordinate>| {
         Frame::Coordinate(CoordinateMessage::Told(PackedCoordinate::pack(&c.expect("within bounds"))))
@@ -176,12 +172,8 @@ pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
         addr: addr("10.0.0.1:7946"),
         joined: true,
     };
-    let nack = Nack {
-        from: name("cache-3").key(),
-        to_epoch: epoch(0),
-        target: name("db-2").key(),
-        number: 200,
-    };
+    let nack =
+        Nack { from: name("cache-3").key(), to_epoch: epoch(0), target: name("db-2").key(), number: 200 };
     let charge = Charge {
         subject: name("db-2").key(),
         epoch: epoch(3),
@@ -219,10 +211,7 @@ pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
             "ask_rows_of_a_part",
             Frame::Ask(u32::MAX, Ask::Rows { bucket: 5, part: Some(9), after: Some(name("web-1").key()) }),
         ),
-        (
-            "ask_records",
-            Frame::Ask(2, Ask::Records(vec![want, Want { cursor: Some(Version(9)), ..want }])),
-        ),
+        ("ask_records", Frame::Ask(2, Ask::Records(vec![want, Want { cursor: Some(Version(9)), ..want }]))),
         (
             "ask_chunk",
             Frame::Ask(

@@ -69,9 +69,8 @@ fn tree_vector() -> Value {
         tree.set(key, Some(digest));
         rows.push(json!({"name": name, "digest": sixteen(digest)}));
     }
-    let digests = |list: &[crate::wire::frame::Digest]| -> Value {
-        list.iter().map(|d| json!(sixteen(d.0))).collect()
-    };
+    let digests =
+        |list: &[crate::wire::frame::Digest]| -> Value { list.iter().map(|d| json!(sixteen(d.0))).collect() };
     json!({
         "rows": rows, "root": sixteen(tree.root().0), "buckets": digests(&tree.buckets()),
         "parts_of_bucket_5": digests(&tree.parts(5)),
