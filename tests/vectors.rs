@@ -242,6 +242,18 @@ fn names_clusters_and_keys_have_the_hashes_of_their_vectors() {
     hold("hashes.json", &wanted);
 }
 
+/// The datagram that the specification takes apart.
+#[test]
+fn the_example_of_the_specification_is_a_datagram() {
+    let page = std::fs::read_to_string(path("../../docs/protocol.md")).expect("is there");
+    let (_, after) = page.split_once("A whole datagram, plain").expect("it has the example");
+    let block = after.split("```").nth(1).expect("it has a block");
+    let is_byte = |word: &&str| word.len() == 2 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let bytes = block.lines().skip(1).flat_map(|line| line.split(' ').take_while(is_byte));
+    let bytes: String = bytes.collect();
+    assert_eq!(bytes, hex(&plain(CLUSTER, &named_frames(&["ping", "root"]))));
+}
+
 /// What is kept of a record of a kind from the future is the owner's bytes.
 #[test]
 fn a_record_of_an_unknown_kind_is_kept_as_it_came() {

@@ -2,7 +2,7 @@
 //!
 //! Compared line by line. In what a page says a line `...` stands for any number of lines, and `...`
 //! inside a line for anything. What differs from run to run is the same to this comparison: amounts of
-//! white space, times and how long things take, dates, identifiers, numbers of six digits and more.
+//! white space, times and how long things take, rates, dates, identifiers, numbers of six digits and more.
 
 use regex::Regex;
 use std::sync::LazyLock;
@@ -19,6 +19,7 @@ static CHANGING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Key ids: eight hex digits, among them a letter and a digit or they would be a word or a number.
         (r"\b([0-9a-f]*[0-9][0-9a-f]*[a-f][0-9a-f]*|[0-9a-f]*[a-f][0-9a-f]*[0-9][0-9a-f]*)\b", "HEX?"),
         (r"\b\d+(\.\d+)?(ns|us|µs|ms|s|m|h)( \d+(\.\d+)?(ns|us|µs|ms|s|m|h))*\b", "-"),
+        (r"\b\d+(\.\d+)?[kMG]?B/s", "RATE"),
         (r"\b\d{6,}\b", "NUMBER"),
     ]
     .map(|(text, with)| (regex(text), with))

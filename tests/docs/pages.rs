@@ -59,7 +59,13 @@ impl Block {
     }
 
     pub(crate) fn is_run(&self) -> bool {
-        matches!(self.language.as_str(), "sh" | "python") && self.not_run.is_none()
+        let is_program = matches!(self.language.as_str(), "sh" | "python");
+        (is_program || self.is_configuration()) && self.not_run.is_none()
+    }
+
+    /// A file for `shoal agent --config`.
+    pub(crate) fn is_configuration(&self) -> bool {
+        self.language == "toml" && self.has("config")
     }
 
     /// Programs beside bash, the usual tools of a shell and `shoal` itself.

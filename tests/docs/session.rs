@@ -109,7 +109,7 @@ impl Session {
         let (steps, network) = (self.steps, self.network.clone());
         let host = self.hosts.get_mut(&name).expect("all hosts of the page were made");
         let there = There { network, host: host.number, dir: host.dir.clone() };
-        let script = host.dir.join(format!("{steps}.sh"));
+        let script = host.dir.join(format!("{steps}.{}", block.language));
         fs::write(&script, there.substituted(&block.text)).expect("is written");
         let wanted = block.prints.as_deref();
         if block.has("forever") {
@@ -210,6 +210,7 @@ impl Session {
             .env("SHOAL_DATA_DIR", dir.join("var/lib/shoal"))
             .env("LC_ALL", "C.UTF-8")
             .env("NO_COLOR", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -235,6 +236,8 @@ impl Host {
         let (script, out_path, done_path) = (script.display(), out.display(), done.display());
         let run = if block.language == "python" {
             format!("python3 {script}")
+        } else if block.is_configuration() {
+            format!("shoal config check --config {script}")
         } else if block.value("exit").is_some() || block.has("until") {
             format!("source {script}")
         } else {

@@ -241,13 +241,19 @@ fn the_page_about_the_constants_is_true() {
     assert_eq!(node_rows.len(), raw::KEYS.len(), "one row a key");
     for key in raw::KEYS {
         let flag = key.replace('_', "-");
-        let told = if flags.contains(&flag.as_str()) { format!("`--{flag}`") } else { "file only".to_owned() };
+        let told =
+            if flags.contains(&flag.as_str()) { format!("`--{flag}`") } else { "file only".to_owned() };
         let wanted = format!("| `{key}` | {told} | ");
         assert!(node_rows.iter().any(|row| row.starts_with(&wanted)), "no row begins with {wanted}");
     }
     for flag in flags {
         let key = flag.replace('-', "_");
-        assert!(page.contains(&format!("`--{flag}`")) || page.contains(&format!("`--{flag} ")) || page.contains(&format!("| `{key}` |")), "--{flag}");
+        assert!(
+            page.contains(&format!("`--{flag}`"))
+                || page.contains(&format!("`--{flag} "))
+                || page.contains(&format!("| `{key}` |")),
+            "--{flag}"
+        );
     }
     let (dns_rows, rows): (Vec<&str>, Vec<&str>) =
         rows.into_iter().partition(|row| row.starts_with("| `dns"));
