@@ -24,6 +24,10 @@
 //! for instance in shoal.resolve("cart").await? {
 //!     println!("{}:{}", instance.address, instance.port);
 //! }
+//! let mut changes = shoal.watch("cart").await?;
+//! while let Some(change) = changes.next().await {
+//!     println!("{:?}", change?);
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -90,8 +94,3 @@ pub mod view;
 pub mod wire;
 
 pub use client::{Client, Service};
-
-/// The examples of the quick start, as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/quickstart.md")]
-pub struct QuickStart;

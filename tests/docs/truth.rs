@@ -335,6 +335,19 @@ fn links_lead_somewhere() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Examples in Rust stand on the crate's page as well, where they are compiled.
+#[test]
+fn examples_in_rust_are_compiled() {
+    let source = read("src/lib.rs");
+    for page in Page::all() {
+        for block in page.blocks.iter().filter(|b| b.language.starts_with("rust")) {
+            let lines = block.text.lines().map(|line| format!("//! {line}").trim_end().to_owned());
+            let text = lines.collect::<Vec<_>>().join("\n");
+            assert!(source.contains(&text), "{}:{}: not in src/lib.rs", page.name, block.line);
+        }
+    }
+}
+
 #[test]
 fn every_page_is_on_the_map() {
     let map = read("docs/README.md");
