@@ -24,7 +24,15 @@ const AT_ONCE: usize = 4;
 
 #[test]
 fn every_block_of_commands_is_run_or_says_why_not() {
-    let faults: Vec<String> = Page::all().iter().flat_map(Page::faults).collect();
+    let pages = Page::all();
+    for page in &pages {
+        for block in &page.blocks {
+            if let Some(why) = &block.not_run {
+                println!("not run: {}:{}: {why}", page.name, block.line);
+            }
+        }
+    }
+    let faults: Vec<String> = pages.iter().flat_map(Page::faults).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 

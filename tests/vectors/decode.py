@@ -12,7 +12,7 @@ import math
 import pathlib
 import sys
 
-from gcm_siv import opened
+from gcm_siv import opened, sealed
 from xxh3 import MASK, rotl, xxh3
 
 DATAGRAM_BYTES_MAX = 1400
@@ -448,6 +448,11 @@ def main():
             found = {"dropped": str(why)}
         wanted = {k: v for k, v in vector.items() if k in ("frames", "dropped")}
         same(f"datagram {vector['name']}", found, wanted)
+        if material and "frames" in found:
+            data, name = bytes.fromhex(vector["hex"]), vector["cluster"].encode()
+            plain = opened(material, data[7:19], data[:27] + name, data[27:])
+            again = sealed(material, data[7:19], data[:27] + name, plain)
+            same(f"seal of {vector['name']}", again.hex(), data[27:].hex())
     hashes = load("hashes.json")
     for vector in hashes["node_names"]:
         same(f"name {vector['name']}", f"{node_key(vector['name']):016x}", vector["key"])

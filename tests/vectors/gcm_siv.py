@@ -1,4 +1,4 @@
-"""AES-256-GCM-SIV (RFC 8452): opening only. Slow, plain, and not safe from who measures time."""
+"""AES-256-GCM-SIV (RFC 8452). Slow, plain, and not safe from who measures time."""
 
 
 def _sbox():
@@ -82,24 +82,43 @@ def polyval(h, data):
     return total
 
 
+class Seal:
+    """One datagram's keys, which follow from the key and its nonce."""
+
+    def __init__(self, key, nonce):
+        outer = Aes256(key)
+        derived = [outer.block(n.to_bytes(4, "little") + nonce)[:8] for n in range(6)]
+        self.h = int.from_bytes(b"".join(derived[:2]), "little")
+        self.aes = Aes256(b"".join(derived[2:]))
+        self.nonce = nonce
+
+    def tag(self, aad, plain):
+        lengths = (8 * len(aad)).to_bytes(8, "little") + (8 * len(plain)).to_bytes(8, "little")
+        s = polyval(self.h, padded(aad) + padded(plain) + lengths).to_bytes(16, "little")
+        s = bytearray(a ^ b for a, b in zip(s, self.nonce + bytes(4)))
+        s[15] &= 0x7F
+        return self.aes.block(bytes(s))
+
+    def streamed(self, tag, text):
+        counter, out = int.from_bytes(tag[:4], "little"), bytearray()
+        rest = tag[4:15] + bytes([tag[15] | 0x80])
+        for at in range(0, len(text), 16):
+            count = (counter + at // 16) & 0xFFFFFFFF
+            stream = self.aes.block(count.to_bytes(4, "little") + rest)
+            out += bytes(a ^ b for a, b in zip(text[at : at + 16], stream))
+        return bytes(out)
+
+
 def opened(key, nonce, aad, sealed):
     """The plaintext, or None if the seal is broken."""
     if len(sealed) < 16:
         return None
-    text, tag = sealed[:-16], sealed[-16:]
-    outer = Aes256(key)
-    derived = [outer.block(n.to_bytes(4, "little") + nonce)[:8] for n in range(6)]
-    h = int.from_bytes(b"".join(derived[:2]), "little")
-    inner = Aes256(b"".join(derived[2:]))
-    counter = int.from_bytes(tag[:4], "little")
-    rest = tag[4:15] + bytes([tag[15] | 0x80])
-    plain = bytearray()
-    for at in range(0, len(text), 16):
-        stream = inner.block(((counter + at // 16) & 0xFFFFFFFF).to_bytes(4, "little") + rest)
-        plain += bytes(a ^ b for a, b in zip(text[at : at + 16], stream))
-    plain = bytes(plain)
-    lengths = (8 * len(aad)).to_bytes(8, "little") + (8 * len(plain)).to_bytes(8, "little")
-    s = polyval(h, padded(aad) + padded(plain) + lengths).to_bytes(16, "little")
-    s = bytearray(a ^ b for a, b in zip(s, nonce + bytes(4)))
-    s[15] &= 0x7F
-    return plain if inner.block(bytes(s)) == tag else None
+    seal, tag = Seal(key, nonce), sealed[-16:]
+    plain = seal.streamed(tag, sealed[:-16])
+    return plain if seal.tag(aad, plain) == tag else None
+
+
+def sealed(key, nonce, aad, plain):
+    seal = Seal(key, nonce)
+    tag = seal.tag(aad, plain)
+    return seal.streamed(tag, plain) + tag

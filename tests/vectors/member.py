@@ -2,18 +2,21 @@
 """A member of a cluster, in a few lines of Python: joins, answers probes, announces an instance, leaves.
 
 Made from docs/protocol.md, as decode.py is. It does what a member must, and none of what it may: it probes
-nobody and relays nothing. For plain clusters on loopback.
+nobody, relays nothing, and changes no keys.
 
-    member.py AGENT OWN [NAME [CLUSTER]]        both ADDR:PORT, IPv4
+    member.py AGENT OWN [KEY-FILE]        both ADDR:PORT, IPv4
 """
 
+import base64
 import ipaddress
+import os
 import signal
 import socket
 import sys
 import time
 
-from decode import Dropped, entry_digest, node_key, read_datagram
+from decode import Dropped, entry_digest, key_id, node_key, read_datagram
+from gcm_siv import sealed
 from xxh3 import MASK, xxh3
 
 # ---- section 4: values
@@ -55,8 +58,9 @@ def frame(kind, body):
 
 
 class Member:
-    def __init__(self, agent, own, name, cluster):
+    def __init__(self, agent, own, name, cluster, material):
         self.agent, self.own, self.name, self.cluster = agent, own, name, cluster
+        self.material = material
         self.key = node_key(name)
         self.generation = int(time.time() * 1000)
         self.epoch = self.generation << 16
@@ -67,8 +71,13 @@ class Member:
         self.socket.settimeout(0.1)
 
     def send(self, to, *frames):
-        header = b"Sh\x01" + bytes(16) + fixed64(xxh3(self.cluster.encode()))
-        self.socket.sendto(header + b"".join(frames), to)
+        # Sections 2 and 3.
+        number, nonce = (key_id(self.material), os.urandom(12)) if self.material else (0, bytes(12))
+        header = b"Sh\x01" + number.to_bytes(4, "little") + nonce + fixed64(xxh3(self.cluster.encode()))
+        body = b"".join(frames)
+        if self.material:
+            body = sealed(self.material, nonce, header + self.cluster.encode(), body)
+        self.socket.sendto(header + body, to)
 
     # ---- section 9: joining
 
@@ -139,7 +148,7 @@ class Member:
                 self.send(self.agent, leave)
             try:
                 data, source = self.socket.recvfrom(2048)
-                self.handle(source, read_datagram(data, self.cluster, None))
+                self.handle(source, read_datagram(data, self.cluster, self.material))
             except (TimeoutError, Dropped):
                 pass
         print("left", flush=True)
@@ -148,5 +157,6 @@ class Member:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    name, cluster = (sys.argv[3:] + ["python", "shoal"][len(sys.argv) - 3 :])[:2]
-    Member(parsed(sys.argv[1]), parsed(sys.argv[2]), name, cluster).run()
+    first_key = open(sys.argv[3]).readline() if len(sys.argv) > 3 else ""
+    material = base64.b64decode(first_key) or None
+    Member(parsed(sys.argv[1]), parsed(sys.argv[2]), "python", "shoal", material).run()
