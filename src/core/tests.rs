@@ -2,6 +2,7 @@
 
 mod aliases;
 mod bounds;
+mod vectors;
 
 use super::*;
 use crate::model::*;
@@ -298,6 +299,42 @@ fn a_ttl_check_expires_and_a_heartbeat_brings_it_back() {
         rumours,
         "a heartbeat that changes nothing is not spread"
     );
+}
+
+#[test]
+fn the_first_reason_for_not_being_well_is_told_and_later_ones_are_not() {
+    let mut net = Net::of(3);
+    net.run(Duration::from_secs(3));
+    let id = CheckId::new("disk").expect("valid");
+    let check = CheckDefinition {
+        id: id.clone(),
+        name: "disk".to_owned(),
+        notes: String::new(),
+        service_id: None,
+        kind: CheckKind::Ttl { ttl: Duration::from_secs(60) },
+        initial_status: None,
+        interval: String::new(),
+        timeout: String::new(),
+        deregister_critical_after: None,
+    };
+    net.with(1, |a, now| a.apply(&LocalCommand::RegisterCheck(Box::new(check)), now)).expect("accepted");
+    let mut told = |status, output: &str| {
+        let command = LocalCommand::UpdateCheck { id: id.clone(), status, output: output.to_owned() };
+        net.with(1, |a, now| a.apply(&command, now)).expect("known");
+        net.run(Duration::from_millis(50));
+        let seen = |a: &Agent| match a.entry(key(1), &EntryKey::Check(id.clone())) {
+            Some((_, _, Entry::Check(c))) => c.output,
+            _ => String::new(),
+        };
+        let said = seen(net.agent(2));
+        assert!(net.all(|a| seen(a) == said));
+        said
+    };
+    assert_eq!(told(CheckStatus::Critical, "connection refused"), "connection refused");
+    assert_eq!(told(CheckStatus::Critical, "no route to host"), "connection refused");
+    assert_eq!(told(CheckStatus::Passing, ""), "");
+    assert_eq!(told(CheckStatus::Passing, "all is well"), "", "a heartbeat is not spread");
+    assert_eq!(told(CheckStatus::Warning, "91% full"), "91% full");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 /// Keys that are not timing or limits (those are [`Settings::KEYS`]), nor of the DNS server ([`dns::KEYS`])
 /// or about who may use the API ([`access::KEYS`]).
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "node",
     "cluster",
     "bind",

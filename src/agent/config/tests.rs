@@ -252,6 +252,30 @@ fn a_remote_address_needs_a_token_and_the_token_is_never_shown() {
 fn the_page_about_the_constants_is_true() {
     let page = include_str!("../../../docs/configuration.md");
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let has_flag = |row: &&str| {
+        let cell = row.split('|').nth(2).unwrap_or_default().trim();
+        cell.starts_with("`--") || cell == "file only"
+    };
+    let (node_rows, rows): (Vec<&str>, Vec<&str>) = rows.into_iter().partition(has_flag);
+    let flags = <AgentArgs as clap::Args>::augment_args(clap::Command::new("agent"));
+    let flags: Vec<&str> = flags.get_arguments().filter_map(clap::Arg::get_long).collect();
+    assert_eq!(node_rows.len(), raw::KEYS.len(), "one row a key");
+    for key in raw::KEYS {
+        let flag = key.replace('_', "-");
+        let told =
+            if flags.contains(&flag.as_str()) { format!("`--{flag}`") } else { "file only".to_owned() };
+        let wanted = format!("| `{key}` | {told} | ");
+        assert!(node_rows.iter().any(|row| row.starts_with(&wanted)), "no row begins with {wanted}");
+    }
+    for flag in flags {
+        let key = flag.replace('-', "_");
+        assert!(
+            page.contains(&format!("`--{flag}`"))
+                || page.contains(&format!("`--{flag} "))
+                || page.contains(&format!("| `{key}` |")),
+            "--{flag}"
+        );
+    }
     let (dns_rows, rows): (Vec<&str>, Vec<&str>) =
         rows.into_iter().partition(|row| row.starts_with("| `dns"));
     let (access_rows, rows): (Vec<&str>, Vec<&str>) =

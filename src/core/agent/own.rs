@@ -260,12 +260,15 @@ impl Agent {
         Some(Bytes::from(record::encode(&entry)))
     }
 
-    /// Output travels only with a change of status; until then the last one that did stays.
+    /// Output travels only with a change of status; until then the last one that did stays. One that is
+    /// not well and has said nothing yet, as when it is registered critical, says the first reason that
+    /// there is.
     fn check_record(&self, id: &CheckId, check: &LocalCheck) -> CheckRecord {
         let mut record = check_record(id, check);
         record.status = self.check_damping.told(id, check.status);
         if let Some((_, _, Entry::Check(known))) = self.catalog.entry(self.own, &EntryKey::Check(id.clone()))
             && known.status == record.status
+            && (known.status == CheckStatus::Passing || !known.output.is_empty())
         {
             record.output = known.output;
         }

@@ -37,7 +37,7 @@ impl Patience {
     }
 
     /// What remains of it, from the start of the suspicion, when so many have confirmed it.
-    fn after(self, confirmed: u32) -> Duration {
+    pub(super) fn after(self, confirmed: u32) -> Duration {
         if confirmed >= self.confirmations {
             return self.min;
         }

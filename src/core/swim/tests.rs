@@ -2,6 +2,7 @@
 //! of foca may change any of it.
 
 mod lifeguard;
+mod vectors;
 mod witness;
 
 use super::*;
