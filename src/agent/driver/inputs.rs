@@ -78,7 +78,9 @@ impl Driver {
         loop {
             while let Some(out) = self.agent.poll_datagram() {
                 tracing::trace!(to = %out.to, bytes = out.bytes.len(), "a datagram goes");
-                self.socket.send(out.to, &out.bytes);
+                if self.interference.as_ref().is_none_or(|i| i.lets_out(out.to, out.bytes.len())) {
+                    self.socket.send(out.to, &out.bytes);
+                }
             }
             let Some(event) = self.agent.poll_event() else { return };
             self.event(event, now);

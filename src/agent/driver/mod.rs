@@ -12,6 +12,7 @@ mod requests;
 use super::checks::{Context, Outcome, Runner};
 use super::clock::Clock;
 use super::config::AgentConfig;
+use super::interference::Interference;
 use super::join::{Joiner, Resolved};
 use super::journal::Journal;
 use super::logging::LogControl;
@@ -23,6 +24,7 @@ use crate::api::request::{Reply, Request, RequestError};
 use crate::core::Agent;
 use crate::model::{Instant, NodeName};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -75,6 +77,7 @@ pub(super) struct Parts {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) config: AgentConfig,
     pub(super) log: Option<LogControl>,
+    pub(super) interference: Option<Arc<dyn Interference>>,
     pub(super) shutdown: Shutdown,
     /// Where checks are carried out.
     pub(super) runtime: Handle,
@@ -121,6 +124,7 @@ pub(super) struct Driver {
     outcomes: mpsc::Receiver<Outcome>,
     config: AgentConfig,
     log: Option<LogControl>,
+    interference: Option<Arc<dyn Interference>>,
     shutdown: Shutdown,
     answers: Vec<Answer>,
     leave_by: Option<Instant>,
@@ -161,6 +165,7 @@ impl Driver {
             outcomes,
             config: parts.config,
             log: parts.log,
+            interference: parts.interference,
             shutdown: parts.shutdown,
             answers: Vec::new(),
             leave_by: None,
@@ -189,6 +194,9 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
             let woken = self.wait().await;
+            if let Some(interference) = &self.interference {
+                interference.stand_still();
+            }
             now = self.clock.now();
             self.turn(woken, now);
         };
