@@ -191,7 +191,9 @@ impl Board {
             }
             return;
         }
-        let known = before.is_some() && self.truth.agent(observer) == Doing::Running;
+        // Who comes back brings its own verdicts on the others along, which are looked into.
+        let returning = self.episodes.iter().any(Episode::is_return);
+        let known = before.is_some() && self.truth.agent(observer) == Doing::Running && !returning;
         let wanted = self.expected.get(&pair) == Some(&State::Member(status));
         if known && !wanted {
             let what = match status {

@@ -246,7 +246,7 @@ fn help(view: &View) -> Vec<Line<'static>> {
     let mut lines = vec![
         Line::styled("shoal demo", bold()),
         plain("A shop runs on five agents in this process: real sockets on loopback, nothing"),
-        plain("installed, nothing kept. Shoppers ask an agent where each service is and go there."),
+        plain("installed, nothing kept. Shoppers ask an agent where to go, for each request."),
         plain("Break something, and read how fast everybody knows and what it cost."),
         Line::default(),
         Line::styled("Try from another terminal", bold()),
