@@ -23,6 +23,7 @@ mod connections;
 mod dns;
 mod driver;
 mod error;
+mod examine;
 pub(crate) mod fuzzing;
 mod http;
 mod interference;

@@ -141,6 +141,7 @@ impl Driver {
                 self.publisher.local(&self.agent);
                 self.registrations.changed(now);
             }
+            Event::Examined(links) => self.examined(&links, now),
             Event::UserEventHeard(event) => self.hear(&event),
             Event::ProbeDue { id, number, probe } => self.probe_due(id, number, probe, now),
             Event::ProbeEnded(id) => self.runner.forget(&id),

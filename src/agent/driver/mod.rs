@@ -6,12 +6,14 @@
 //! answered after that, so that nobody is told of a change that cannot be seen yet. Nothing in
 //! here waits for a disk, a name server or a reader.
 
+mod examining;
 mod inputs;
 mod requests;
 
 use super::checks::{Context, Outcome, Runner};
 use super::clock::Clock;
 use super::config::AgentConfig;
+use super::examine::ClockWatch;
 use super::interference::Interference;
 use super::join::{Joiner, Resolved};
 use super::journal::Journal;
@@ -23,6 +25,7 @@ use super::udp::GossipSocket;
 use crate::api::request::{Reply, Request, RequestError};
 use crate::core::Agent;
 use crate::model::{Instant, NodeName};
+use examining::Examinations;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +128,10 @@ pub(super) struct Driver {
     config: AgentConfig,
     log: Option<LogControl>,
     interference: Option<Arc<dyn Interference>>,
+    /// Where the API is served.
+    api_runtime: Handle,
+    examinations: Examinations,
+    clock_watch: ClockWatch,
     shutdown: Shutdown,
     answers: Vec<Answer>,
     leave_by: Option<Instant>,
@@ -146,7 +153,7 @@ fn answer_later<T: Send + 'static>(reply: Reply<T>, result: Result<T, RequestErr
 impl Driver {
     pub(super) fn new(parts: Parts) -> Self {
         let (to_background, background) = mpsc::channel(BACKGROUND_MAX);
-        let (runner, outcomes) = Runner::new(parts.runtime, Context::new(), Runner::RUNS_MAX);
+        let (runner, outcomes) = Runner::new(parts.runtime.clone(), Context::new(), Runner::RUNS_MAX);
         let identity = parts.agent.identity();
         let now = parts.clock.now();
         Self {
@@ -166,6 +173,9 @@ impl Driver {
             config: parts.config,
             log: parts.log,
             interference: parts.interference,
+            api_runtime: parts.runtime,
+            examinations: Examinations::default(),
+            clock_watch: ClockWatch::default(),
             shutdown: parts.shutdown,
             answers: Vec::new(),
             leave_by: None,
@@ -287,6 +297,9 @@ impl Driver {
         }
         if self.status_at <= now && (self.others > 0 || self.status_stale) {
             self.publisher.status(&self.agent, now, self.socket.stats(), self.stats);
+            let moment = self.clock.moment();
+            self.clock_watch.look(moment);
+            self.agent.set_wall_clock(moment.unix_ms, moment.now);
             self.status_at = now + STATUS_EVERY;
             self.status_stale = false;
         } else {
