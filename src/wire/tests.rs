@@ -366,6 +366,8 @@ proptest! {
 
     #[test]
     fn fields_that_a_newer_version_appends_are_ignored(frame in frames(), more in prop::collection::vec(any::<u8>(), 1..30)) {
+        // The bytes of padding are all that it is.
+        prop_assume!(!matches!(frame, Frame::Padding(_)));
         let mut bytes = Vec::new();
         frame.encode_into(&mut bytes);
         let (kind, mut body) = (bytes[0], bytes[FRAME_OVERHEAD_BYTES..].to_vec());

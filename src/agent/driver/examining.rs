@@ -12,7 +12,7 @@ use crate::wire::record;
 use std::collections::VecDeque;
 
 /// Callers that may wait; an examination takes two seconds.
-const WAITING_MAX: usize = 8;
+const WAITING_MAX: usize = 4;
 
 /// Who wants an examination, of which members; of none in particular: of some.
 type Caller = (Vec<NodeName>, Reply<Box<Examination>>);

@@ -288,7 +288,7 @@ mod tests {
 
     /// A shop in which n3 was killed, and everybody knows.
     fn busy() -> Board {
-        let mut board = Board::new(Duration::ZERO);
+        let mut board = Board::new(Duration::from_secs(59));
         let n3 = Host::named("n3").expect("is there");
         board.act(&Act::Kill(n3), Duration::from_secs(60)).expect("makes sense");
         for ((observer, thing), state) in board.truth().expected() {
@@ -338,7 +338,7 @@ mod tests {
         ] {
             assert!(shown.iter().any(|line| line == command), "{shown:#?}");
         }
-        assert!(shown[23].starts_with("Any key goes on"), "{shown:#?}");
+        assert!(shown.iter().any(|line| line.starts_with("Any key goes on")), "{shown:#?}");
     }
 
     #[test]
