@@ -256,7 +256,12 @@ fn without_an_agent_it_says_what_can_be_said_and_exits_with_3() {
     fs::write(&file, "bnd = 7\n").expect("is written");
     let invalid = doctor(&socket, &["--config", &file]);
     assert!(invalid.out.contains("config_invalid") && invalid.out.contains("bnd"), "{}", invalid.out);
-    // An agent that stands still is not one that is gone.
+    // One that stands still is not one that is gone, and is not waited for.
+    running.signal(Signal::SIGSTOP);
+    let silent = doctor(running.socket(), &[]);
+    running.signal(Signal::SIGCONT);
+    assert_eq!(silent.code, Some(3));
+    assert!(silent.out.contains("CRITICAL: agent_silent: "), "{}", silent.out);
     assert_eq!(doctor(&socket, &["--format", "yaml"]).code, Some(2));
 }
 

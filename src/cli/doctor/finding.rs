@@ -90,7 +90,7 @@ impl Report {
     }
 
     pub(super) fn sort(&mut self) {
-        self.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     }
 
     /// Nothing has to be done.

@@ -70,7 +70,8 @@ fn show_ms(us: u64) -> String {
 /// A span of time, short.
 fn show_span(ms: u64) -> String {
     crate::client::format_duration(match ms {
-        0..10_000 => std::time::Duration::from_millis(ms),
+        0..1_000 => std::time::Duration::from_millis(ms),
+        1_000..10_000 => std::time::Duration::from_millis(ms / 100 * 100),
         _ => std::time::Duration::from_secs(ms / 1_000),
     })
 }
@@ -78,6 +79,11 @@ fn show_span(ms: u64) -> String {
 /// `1 member`, `2 members`.
 fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `once`, `2 times`.
+fn times(n: u64) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
 /// Bytes for people.

@@ -18,7 +18,10 @@ use judge::{Facts, SocketFile};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
+/// An agent answers from memory, in milliseconds.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Columns that text for people takes.
 const WIDTH: usize = 80;
 /// In front of it.
@@ -51,9 +54,18 @@ pub struct Doctor {
 
 pub(super) async fn doctor(args: Doctor, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let client = args.common.client(output)?;
+    // One that stands still is not waited for.
+    match tokio::time::timeout(ANSWER_MAX, client.status()).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) if is_absent(&error) => {
+            return without_agent(&args, &client, Some(&error), output).await;
+        }
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => return without_agent(&args, &client, None, output).await,
+    }
     let examination = match client.examine(args.node.as_deref()).await {
         Ok(examination) => examination,
-        Err(error) if is_absent(&error) => return without_agent(&args, &client, &error, output).await,
+        Err(error) if is_absent(&error) => return without_agent(&args, &client, Some(&error), output).await,
         Err(error) => return Err(error.into()),
     };
     let facts = Facts {
@@ -78,7 +90,7 @@ pub(super) async fn doctor(args: Doctor, output: &mut Output<'_>) -> Result<Exit
     Ok(if report.is_well() { Exit::Done } else { Exit::No })
 }
 
-/// Nobody is there, or what is there is no agent, or it stands still.
+/// Nobody is there, or it has stopped answering.
 const fn is_absent(error: &Error) -> bool {
     matches!(error, Error::NoAgent { .. } | Error::Timeout { .. })
 }
@@ -86,7 +98,7 @@ const fn is_absent(error: &Error) -> bool {
 async fn without_agent(
     args: &Doctor,
     client: &Client,
-    error: &Error,
+    error: Option<&Error>,
     output: &mut Output<'_>,
 ) -> Result<Exit, Failure> {
     let facts = offline::gather(client.address(), error, &args.config_files).await;

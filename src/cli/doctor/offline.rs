@@ -14,10 +14,10 @@ const CHECK_MAX: Duration = Duration::from_secs(10);
 /// What was found at the socket's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Socket {
-    /// It is TCP.
-    NoFile,
+    /// There is no file: it is an address of TCP.
+    Tcp,
     Missing,
-    NoSocket,
+    Other,
     /// Nobody listens there.
     Stale,
     Denied,
@@ -52,7 +52,12 @@ pub(super) struct OfflineFacts {
     pub(super) data_dir_held_by: Option<String>,
 }
 
-pub(super) async fn gather(address: &Address, error: &Error, config_files: &[PathBuf]) -> OfflineFacts {
+/// `error` is what asking ended with; `None`: it did not end.
+pub(super) async fn gather(
+    address: &Address,
+    error: Option<&Error>,
+    config_files: &[PathBuf],
+) -> OfflineFacts {
     let config = check(config_files).await;
     let (port_taken_by, data_dir_held_by) = match &config {
         Config::Good { bind, data_dir } => (port_holder(bind), data_dir.as_deref().and_then(dir_holder)),
@@ -69,16 +74,16 @@ pub(super) async fn gather(address: &Address, error: &Error, config_files: &[Pat
     }
 }
 
-fn socket(address: &Address, error: &Error) -> Socket {
-    let Address::Unix(path) = address else { return Socket::NoFile };
+fn socket(address: &Address, error: Option<&Error>) -> Socket {
+    let Address::Unix(path) = address else { return Socket::Tcp };
     let kind = match error {
-        Error::NoAgent { source, .. } => source.kind(),
+        Some(Error::NoAgent { source, .. }) => source.kind(),
         _ => return Socket::Silent,
     };
     match std::fs::symlink_metadata(path) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Socket::Denied,
         Err(_) => Socket::Missing,
-        Ok(found) if !found.file_type().is_socket() => Socket::NoSocket,
+        Ok(found) if !found.file_type().is_socket() => Socket::Other,
         Ok(_) if kind == ErrorKind::PermissionDenied => Socket::Denied,
         Ok(_) => Socket::Stale,
     }
@@ -185,7 +190,7 @@ pub(super) fn judge(facts: &OfflineFacts) -> Report {
         Finding::new(name, Severity::Critical, path).seen(seen).means(means).remedy(remedy)
     };
     report.add(match facts.socket {
-        Socket::NoFile => found(
+        Socket::Tcp => found(
             "no_agent",
             "nobody answers there",
             "no agent runs there, or it serves no --http at that address",
@@ -197,7 +202,7 @@ pub(super) fn judge(facts: &OfflineFacts) -> Report {
             "no agent runs for this user, or its socket is elsewhere",
             &format!("{start}; if one runs: --socket PATH or $SHOAL_SOCKET with the path that it printed"),
         ),
-        Socket::NoSocket => found(
+        Socket::Other => found(
             "no_socket",
             "the file is no socket",
             "an agent would not start there, so as not to destroy it",
@@ -294,9 +299,9 @@ mod tests {
     #[test]
     fn each_state_of_the_socket_has_its_finding() {
         for (socket, name) in [
-            (Socket::NoFile, "no_agent"),
+            (Socket::Tcp, "no_agent"),
             (Socket::Missing, "no_agent"),
-            (Socket::NoSocket, "no_socket"),
+            (Socket::Other, "no_socket"),
             (Socket::Stale, "stale_socket"),
             (Socket::Denied, "socket_denied"),
             (Socket::Silent, "agent_silent"),

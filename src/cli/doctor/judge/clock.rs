@@ -1,7 +1,7 @@
 //! Wall clocks. The protocol lives by another; people who compare logs do not.
 
 use super::super::finding::{Finding, Report, Severity};
-use super::{Facts, show_span};
+use super::{Facts, show_span, times};
 
 /// Clocks that are kept in step are within a fraction of this.
 const SKEW_MS: u64 = 2_000;
@@ -51,8 +51,8 @@ pub(super) fn judge(facts: &Facts, report: &mut Report) {
         report.add(
             Finding::new("clock_jumped", severity, &e.node)
                 .seen(format!(
-                    "set {} times while the agent ran, the last time {} {way}, {} ago",
-                    process.clock_jumps,
+                    "set {} while the agent ran, the last time {} {way}, {} ago",
+                    times(process.clock_jumps),
                     show_span(process.clock_jump_ms.unsigned_abs()),
                     show_span(ago)
                 ))

@@ -1,7 +1,7 @@
 //! Whether the agent gets to run, and may open what it needs.
 
 use super::super::finding::{Finding, Report, Severity};
-use super::{Facts, show_span};
+use super::{Facts, show_span, times};
 
 /// Stalls that are told as more than a remark: so many, and so many an hour.
 const STALLS: u64 = 10;
@@ -25,8 +25,8 @@ pub(super) fn judge(facts: &Facts, report: &mut Report) {
         report.add(
             Finding::new("stalls", severity, &e.node)
                 .seen(format!(
-                    "{} times in {} the agent did not run when it should have, the longest {} late; {load}",
-                    p.stalls,
+                    "{} in {} the agent did not run when it should have, the longest {} late; {load}",
+                    times(p.stalls),
                     show_span(p.uptime_ms),
                     show_span(p.stall_longest_ms)
                 ))
@@ -61,7 +61,11 @@ pub(super) fn judge(facts: &Facts, report: &mut Report) {
                 .remedy("LimitNOFILE=65536 in the unit (`systemctl edit shoal`), or fewer clients that wait"),
         );
     }
-    report.pass_since(before, "load", format!("runs when it should for {}, {load}", show_span(p.uptime_ms)));
+    let files = match (p.files, p.files_max) {
+        (Some(files), Some(max)) => format!("{files} of {max} file descriptors in use"),
+        _ => "file descriptors unknown".to_owned(),
+    };
+    report.pass_since(before, "load", format!("up for {}, {load}, {files}", show_span(p.uptime_ms)));
 }
 
 #[cfg(test)]

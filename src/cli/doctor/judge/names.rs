@@ -1,7 +1,7 @@
 //! Names and identifiers that two nodes claim.
 
 use super::super::finding::{Finding, Report, Severity};
-use super::{Facts, show_span};
+use super::{Facts, show_span, times};
 use std::collections::BTreeMap;
 
 /// Who tried longer ago has given up.
@@ -20,10 +20,10 @@ pub(super) fn judge(facts: &Facts, report: &mut Report) {
         report.add(
             Finding::new("name_taken", Severity::Warning, &name)
                 .seen(format!(
-                    "a node at {} wants the name {name:?}, which the one at {} has; {} times, the last {} ago",
+                    "a node at {} wants the name {name:?}, which the one at {} has; asked {}, last {} ago",
                     rival.address,
                     holder.address,
-                    rival.count,
+                    times(rival.count),
                     show_span(rival.ago_ms)
                 ))
                 .means("two hosts have one node name (often a cloned host): the second one is not let in and ends")
