@@ -34,6 +34,7 @@ pub mod cli;
 pub mod client;
 pub mod core;
 pub mod dns;
+mod follow;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod model;

@@ -13,9 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["model", "view"]),
     ("sim", &["model", "core"]),
     ("client", &["model"]),
-    ("cli", &["model", "client", "sim"]),
+    ("follow", &["model", "client"]),
+    ("cli", &["model", "client", "follow", "sim"]),
     ("dns", &["model", "view"]),
-    ("agent", &["model", "wire", "core", "view", "api", "dns", "client"]),
+    ("agent", &["model", "wire", "core", "view", "api", "dns", "client", "follow"]),
     ("fuzzing", &["model", "wire", "core", "api", "dns", "agent"]),
 ];
 
@@ -49,7 +50,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("domain", &["dns/"]),
     ("clap", &["cli/", "agent/args.rs", "main.rs"]),
     ("plotters", &["sim/report/chart", "sim/report/palette.rs"]),
-    ("minijinja", &["sim/report/html.rs", "cli/render/"]),
+    ("minijinja", &["sim/report/html.rs", "follow/render/"]),
     ("ratatui", &["cli/top/"]),
     ("crossterm", &["cli/top/"]),
     ("rustls", &["agent/checks/tls.rs"]),

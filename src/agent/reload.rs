@@ -1,7 +1,7 @@
 //! Taking over a configuration that was read again.
 //!
 //! Owns the list of what may change while the agent runs: the services and checks of definition
-//! files, tags, the log level and the keys in the key file. Anything else that differs is named, and
+//! files, templates, tags, the log level and the keys in the key file. Anything else that differs is named, and
 //! waits for a restart. A reload is taken as a whole: all of it is tried before any of it is done.
 
 use super::config::{AgentConfig, Definitions};
@@ -13,7 +13,7 @@ use crate::model::{Instant, LocalCommand, LocalError};
 use std::sync::Arc;
 
 /// Keys that change without a restart.
-const LIVE: &[&str] = &["tag", "log_level"];
+const LIVE: &[&str] = &["tag", "log_level", "template"];
 
 /// Tries all of `new`. What has to be made durable before the rest may be done, if anything.
 pub(super) fn prepare(

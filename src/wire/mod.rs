@@ -9,6 +9,7 @@ pub mod datagram;
 pub mod frame;
 pub(crate) mod fuzzing;
 pub mod keyring;
+pub mod kind;
 pub mod record;
 pub mod seal;
 #[cfg(test)]

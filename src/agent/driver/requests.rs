@@ -209,6 +209,9 @@ impl Driver {
     fn take_over(&mut self, new: AgentConfig, now: Instant) -> Result<(), RequestError> {
         let result = reload::apply(&mut self.config, new, &mut self.agent, self.log.as_ref(), now);
         self.drain(now);
+        if result.is_ok() {
+            self.templates.keep(self.config.templates());
+        }
         result
     }
 

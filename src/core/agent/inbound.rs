@@ -44,6 +44,7 @@ impl Agent {
             Ok(frames) => frames,
             Err(why) => return self.drop_unopened(why, now),
         };
+        self.stats.frames_received.add(frames.sizes().take(FRAMES_MAX));
         let mut sorted = Sorted::default();
         for frame in frames.take(FRAMES_MAX) {
             match frame {
