@@ -5,8 +5,10 @@
 //!
 //! ```text
 //!   main ─► cli ─► client ··(Unix socket)··► a running agent
+//!              ├───► follow ─► client
 //!              └───► sim ─► core
 //!   main ─► agent ─► { api, dns } ─► view ─► model
+//!              ├───► follow
 //!              └───► core ─► wire ─► model
 //! ```
 //!
