@@ -22,14 +22,17 @@ fn commands_of(help: &str) -> Vec<String> {
     names.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
-/// Long flags that its help lists.
+/// Long flags that its help lists, each at the beginning of a line, perhaps after a short one.
 fn flags_of(help: &str) -> BTreeSet<String> {
-    let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
-    let words = lines.flat_map(|line| line.split([' ', ',', '=', '[']));
-    words
-        .filter(|word| word.len() > 2 && word.starts_with("--"))
-        .map(|w| w.trim_end_matches("...").to_owned())
-        .collect()
+    let named = |line: &str| {
+        let line = line.trim_start();
+        let long = line.split(", ").find(|part| part.starts_with("--")).filter(|_| line.starts_with('-'))?;
+        let end = long.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(long.len());
+        // What is within an explanation that was broken into lines goes on in another way.
+        let after = long[end..].chars().next();
+        (end > 2 && matches!(after, None | Some(' ' | '=' | '['))).then(|| long[..end].to_owned())
+    };
+    help.lines().filter_map(named).collect()
 }
 
 /// Every command, by its words, with its help.
