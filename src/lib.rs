@@ -5,8 +5,10 @@
 //!
 //! ```text
 //!   main ─► cli ─► client ··(Unix socket)··► a running agent
+//!              ├───► follow ─► client
 //!              └───► sim ─► core
 //!   main ─► agent ─► { api, dns } ─► view ─► model
+//!              ├───► follow
 //!              └───► core ─► wire ─► model
 //! ```
 //!
@@ -87,6 +89,7 @@ pub mod client;
 pub mod core;
 pub mod demo;
 pub mod dns;
+mod follow;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod model;

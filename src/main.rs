@@ -5,7 +5,7 @@ use std::io::{BufWriter, stderr, stdout};
 use std::process::ExitCode;
 
 use shoal::agent::{self, ApiParts, args::AgentArgs};
-use shoal::api::{Api, Context, Limits, MoreMetrics, StaticInfo};
+use shoal::api::{Api, Context, Limits, StaticInfo};
 use shoal::demo::{self, DemoArgs};
 
 #[derive(Parser)]
@@ -64,12 +64,11 @@ fn router(parts: ApiParts) -> Api {
         settings: settings(&parts.config),
         config: parts.config,
     };
-    let more_metrics = parts.dns.map(|dns| MoreMetrics::new(move |out| dns.expose(out))).unwrap_or_default();
     Api::new(Context {
         view: parts.view,
         requests: parts.requests,
         info,
-        more_metrics,
+        more_metrics: parts.more_metrics,
         logs: parts.logs,
         access: parts.access,
     })

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use shoal::agent::{self, AgentArgs, ApiParts};
-use shoal::api::{Api, Context, Limits, MoreMetrics, StaticInfo};
+use shoal::api::{Api, Context, Limits, StaticInfo};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -30,7 +30,7 @@ fn router(parts: ApiParts) -> Api {
         view: parts.view,
         requests: parts.requests,
         info,
-        more_metrics: MoreMetrics::default(),
+        more_metrics: parts.more_metrics,
         logs: parts.logs,
         access: parts.access,
     })

@@ -35,6 +35,9 @@ impl LogControl {
             LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
         };
         let installed = tracing_subscriber::registry().with(lines).with(tails(&feed)).try_init();
+        if installed.is_ok() && format == LogFormat::Json {
+            std::panic::set_hook(Box::new(log_panic));
+        }
         installed.is_ok().then_some(Self { filter: handle, feed })
     }
 
@@ -49,6 +52,15 @@ impl LogControl {
             tracing::warn!(%error, "the log level could not be changed");
         }
     }
+}
+
+/// Instead of words of its own between the lines.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(panic = text, place, "a thread panicked");
 }
 
 fn filter(level: &str) -> EnvFilter {

@@ -7,7 +7,7 @@ use super::keys;
 use super::udp::SocketStats;
 use crate::core::{Agent, Ages, Effective, Stats};
 use crate::model::{EntryKey, Instant, NodeKey, UserEvent};
-use crate::view::{AgentStatus, Propagation, ViewBuilder};
+use crate::view::{AgentStatus, Durations, ViewBuilder};
 use crate::wire::record;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub(super) struct LoopStats {
     pub(super) turns: u64,
     pub(super) stalls: u64,
     pub(super) stall_longest_ms: u64,
+    /// How late it came to its timers.
+    pub(super) late: Ages,
     pub(super) state_writes: u64,
     pub(super) state_writes_failed: u64,
 }
@@ -114,7 +116,8 @@ impl Publisher {
             leaving: agent.is_leaving(),
             key_advice: key_advice(agent, now),
             effective: effective(agent.effective()),
-            propagation: propagation(&stats.propagation),
+            propagation: durations(&stats.propagation),
+            loop_late: durations(&turns.late),
             counters: counters(&stats, socket, turns),
         });
         self.dirty = true;
@@ -154,8 +157,8 @@ fn effective(e: Effective) -> BTreeMap<&'static str, u64> {
     ])
 }
 
-fn propagation(ages: &Ages) -> Propagation {
-    Propagation { buckets: ages.cumulative().collect(), count: ages.count, sum_us: ages.sum_us }
+fn durations(ages: &Ages) -> Durations {
+    Durations { buckets: ages.cumulative().collect(), count: ages.count, sum_us: ages.sum_us }
 }
 
 /// Series by name, as Prometheus writes them.
@@ -168,6 +171,7 @@ fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<St
         ("shoal_probes_sent_total", stats.probes_sent),
         ("shoal_probes_failed_total", stats.probes_failed),
         ("shoal_suspicions_raised_total", stats.suspicions_raised),
+        ("shoal_suspicions_confirmed_total", stats.suspicions_confirmed),
         ("shoal_suspicions_refuted_total", stats.suspicions_refuted),
         ("shoal_rejoins_total", stats.rejoins),
         ("shoal_watchdog_total", stats.watchdog),
@@ -201,6 +205,12 @@ fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<St
     ];
     let mut counters: BTreeMap<String, u64> =
         plain.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+    for (way, frames) in [("sent", &stats.frames_sent), ("received", &stats.frames_received)] {
+        for (kind, n, bytes) in frames.iter() {
+            counters.insert(format!("shoal_frames_{way}_total{{kind=\"{kind}\"}}"), n);
+            counters.insert(format!("shoal_frames_{way}_bytes_total{{kind=\"{kind}\"}}"), bytes);
+        }
+    }
     for (reason, n) in &stats.dropped {
         counters.insert(format!("shoal_datagrams_dropped_total{{reason=\"{reason}\"}}"), *n);
     }

@@ -1,7 +1,7 @@
 //! Taking over a configuration that was read again.
 //!
 //! Owns the list of what may change while the agent runs: the services and checks of definition
-//! files, tags, the log level, the keys in the key file, and who may use the API. Anything else that
+//! files, templates, tags, the log level, the keys in the key file, and who may use the API. Anything else that
 //! differs is named, and waits for a restart. A reload is taken as a whole: all of it is tried before any of it is done.
 
 use super::config::{AgentConfig, Definitions};
@@ -14,7 +14,7 @@ use crate::model::{Instant, LocalCommand, LocalError};
 use std::sync::Arc;
 
 /// Keys that change without a restart.
-const LIVE: &[&str] = &["tag", "log_level", "access", "http_hosts", "http_token_file"];
+const LIVE: &[&str] = &["tag", "log_level", "access", "http_hosts", "http_token_file", "template"];
 
 /// What of the running agent a reload reaches beside the protocol.
 pub(super) struct Reach<'a> {

@@ -10,8 +10,9 @@ use super::driver::Ended;
 use super::error::StartError;
 use super::logging::LogControl;
 use super::shell::{ApiParts, Running, Shell, Wiring};
+use super::systemd::tell;
 use crate::api::Api;
-use crate::api::request::Request;
+use crate::api::request::{Request, RequestError};
 use sd_notify::NotifyState;
 use std::io::Write;
 use std::process::ExitCode;
@@ -116,13 +117,6 @@ fn greet(out: &mut dyn Write, running: &Running, cluster: &str) -> std::io::Resu
     out.flush()
 }
 
-/// Tells systemd, if it started this process.
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "systemd could not be told the agent's state");
-    }
-}
-
 /// The signals that an agent knows.
 struct Signals {
     interrupt: Signal,
@@ -143,13 +137,19 @@ impl Signals {
     /// Passes signals on until the agent has ended.
     async fn watch(mut self, running: &mut Running) -> Ended {
         let mut asked_to_leave = false;
+        let mut reloading = None;
         loop {
             tokio::select! {
                 ended = running.wait() => return ended,
                 _ = self.interrupt.recv() => {}
                 _ = self.terminate.recv() => {}
                 _ = self.hangup.recv() => {
-                    reload(running).await;
+                    reloading = Some(reload(running).await);
+                    continue;
+                }
+                () = done(&mut reloading) => {
+                    reloading = None;
+                    tell(&[NotifyState::Ready]);
                     continue;
                 }
             }
@@ -165,10 +165,25 @@ impl Signals {
     }
 }
 
-/// Hands the wish on; the loop logs how it went.
-async fn reload(running: &Running) {
-    let (reply, _) = oneshot::channel();
-    let _ = running.requests().send(Request::Reload(reply)).await;
+/// Hands the wish on; the loop logs how it went. The service manager is told with the time, so that it
+/// takes the sign of readiness that comes next for that of this reload.
+async fn reload(running: &Running) -> oneshot::Receiver<Result<(), RequestError>> {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "the system tells no time since its start"),
+    }
+    let (reply, done) = oneshot::channel();
+    // When it cannot be sent the agent is ending, and the reply is gone with it.
+    running.requests().send(Request::Reload(reply)).await.ok();
+    done
+}
+
+/// Waits for the end of a reload that is under way.
+async fn done(reloading: &mut Option<oneshot::Receiver<Result<(), RequestError>>>) {
+    match reloading {
+        Some(done) => drop(done.await),
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]

@@ -14,15 +14,17 @@ use super::interference::Interference;
 use super::keys;
 use super::logging::LogControl;
 use super::persist::{Author, DataDir, Saved, StateWriter};
+use super::process;
 use super::publish::Publisher;
 use super::registrations::Registrations;
 use super::reload;
 use super::servers::Servers;
+use super::templates::{TemplateStats, Templates};
 use super::udp::{self, GossipSocket};
 use super::unix_socket;
 use crate::api::access::Access;
 use crate::api::request::Request;
-use crate::api::{Api, LogFeed};
+use crate::api::{Api, LogFeed, MoreMetrics};
 use crate::core::{Agent, Identity};
 use crate::dns::Metrics as DnsMetrics;
 use crate::model::{Generation, LocalState, NodeId, NodeName};
@@ -56,8 +58,8 @@ pub struct ApiParts {
     pub started_unix_ms: u64,
     /// The configuration in effect, for display: an object.
     pub config: serde_json::Value,
-    /// Counters of the DNS server, if there is one.
-    pub dns: Option<Arc<DnsMetrics>>,
+    /// Figures of what else serves here, and of the process.
+    pub more_metrics: MoreMetrics,
     /// The agent's log, if it is its own.
     pub logs: Option<LogFeed>,
     /// Who may do what over the API.
@@ -175,6 +177,8 @@ impl Shell {
         publisher.publish();
 
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+        let templates = Templates::new(config.socket());
+        let started_unix_ms = index_seed / 1_000;
         let dns_metrics = names.is_some().then(|| Arc::new(DnsMetrics::default()));
         let access = Arc::new(config.access().build());
         let api = (wiring.api)(ApiParts {
@@ -185,9 +189,9 @@ impl Shell {
             cluster: identity.cluster,
             gossip_addr: identity.addr,
             generation: identity.generation,
-            started_unix_ms: index_seed / 1_000,
+            started_unix_ms,
             config: shown(&config),
-            dns: dns_metrics.clone(),
+            more_metrics: more_metrics(started_unix_ms, dns_metrics.clone(), templates.stats()),
             logs: wiring.log.as_ref().map(LogControl::feed),
             access: Arc::clone(&access),
         });
@@ -233,6 +237,7 @@ impl Shell {
             interference: wiring.interference,
             shutdown,
             runtime: wiring.runtime.clone(),
+            templates,
         });
         std::thread::Builder::new().name("shoal-protocol".to_owned()).spawn(move || {
             // Dropped last, also when the loop panics: the socket file is ours until then.
@@ -302,9 +307,25 @@ impl Run {
     }
 }
 
+fn more_metrics(
+    started_unix_ms: u64,
+    dns: Option<Arc<DnsMetrics>>,
+    templates: Arc<TemplateStats>,
+) -> MoreMetrics {
+    MoreMetrics::new(move |out| {
+        templates.expose(out);
+        if let Some(dns) = &dns {
+            dns.expose(out);
+        }
+        process::expose(started_unix_ms, out);
+    })
+}
+
 /// The configuration as the API shows it.
 fn shown(config: &AgentConfig) -> serde_json::Value {
-    let table = config.to_toml();
+    let mut table = config.to_toml();
+    // Commands are nobody's business who may only read the table.
+    table.remove("template");
     serde_json::to_value(table).expect("a table of texts, numbers and booleans is an object in JSON too")
 }
 

@@ -9,11 +9,12 @@
 use super::App;
 use super::reply::Failure;
 use super::route::Endpoint;
+use crate::view::Exposition;
 use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -346,13 +347,10 @@ impl Access {
         self.terms.load().rules.register.is_some()
     }
 
-    /// Appends its counters, as Prometheus text.
-    pub(super) fn expose(&self, out: &mut String) {
-        const NAME: &str = "shoal_api_refused_total";
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "# TYPE {NAME} counter");
+    /// Appends its counters.
+    pub(super) fn expose(&self, out: &mut Exposition) {
         for (by, count) in [("rule", &self.by_rule), ("token", &self.by_token), ("host", &self.by_host)] {
-            let _ = writeln!(out, "{NAME}{{by=\"{by}\"}} {}", count.load(Ordering::Relaxed));
+            out.labelled("shoal_api_refused_total", &[("by", by)], count.load(Ordering::Relaxed));
         }
     }
 }

@@ -4,32 +4,28 @@
 
 use super::reply::{Outcome, json, text};
 use super::route::Call;
-use crate::view::{MemberCounts, Propagation, View};
+use crate::model::CheckStatus;
+use crate::view::{Exposition, MemberCounts, View};
 use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
-/// A metric's name as Prometheus allows it: letters, digits and underscores, and a pair of labels.
-fn metric_name(name: &str) -> String {
-    let (name, labels) = name.split_once('{').map_or((name, ""), |(name, labels)| (name, labels));
-    let name: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
-    let name = if name.starts_with("shoal_") { name } else { format!("shoal_{name}") };
-    if labels.is_empty() { name } else { format!("{name}{{{labels}") }
-}
 
 /// Name (with labels, as Prometheus writes them) and value of everything that is counted here.
 fn figures(call: &Call, view: &View) -> Vec<(String, u64)> {
     let limits = &call.app.info.limits;
     let waiting = limits.waiters_max.saturating_sub(call.app.waiters.available_permits());
     let MemberCounts { alive, suspect, failed, left } = view.member_counts();
+    let checks = |status| view.local().checks.values().filter(|check| check.status == status).count();
     let own = [
         ("shoal_members{state=\"alive\"}", alive),
         ("shoal_members{state=\"suspect\"}", suspect),
         ("shoal_members{state=\"failed\"}", failed),
         ("shoal_members{state=\"left\"}", left),
+        ("shoal_local_services", view.local().services.len()),
+        ("shoal_local_checks{status=\"passing\"}", checks(CheckStatus::Passing)),
+        ("shoal_local_checks{status=\"warning\"}", checks(CheckStatus::Warning)),
+        ("shoal_local_checks{status=\"critical\"}", checks(CheckStatus::Critical)),
         ("shoal_catalog_nodes", view.node_count()),
         ("shoal_catalog_services", view.service_count()),
         ("shoal_catalog_instances", view.instance_count()),
@@ -40,7 +36,7 @@ fn figures(call: &Call, view: &View) -> Vec<(String, u64)> {
     if let Some(logs) = &call.app.logs {
         list.push(("shoal_log_lines_lost_total".to_owned(), logs.lost()));
     }
-    list.extend(view.status().counters.iter().map(|(name, value)| (metric_name(name), *value)));
+    list.extend(view.status().counters.iter().map(|(name, value)| (name.clone(), *value)));
     list
 }
 
@@ -48,45 +44,36 @@ fn is_counter(name: &str) -> bool {
     name.split('{').next().is_some_and(|name| name.ends_with("_total"))
 }
 
-/// Prometheus text, version 0.0.4.
-fn exposition(figures: &[(String, u64)], propagation_of: &Propagation) -> String {
-    let mut out = String::new();
-    let mut told = "";
-    for (name, value) in figures {
-        let bare = name.split('{').next().unwrap_or(name);
-        // Writing to a string cannot fail.
-        if bare != told {
-            let kind = if is_counter(bare) { "counter" } else { "gauge" };
-            let _ = writeln!(out, "# TYPE {bare} {kind}");
-            told = bare;
-        }
-        let _ = writeln!(out, "{name} {value}");
-    }
-    propagation(propagation_of, &mut out);
-    out
-}
-
-/// A histogram, as Prometheus wants one.
-fn propagation(ages: &Propagation, out: &mut String) {
-    const NAME: &str = "shoal_propagation_seconds";
-    let _ = writeln!(
-        out,
-        "# HELP {NAME} Age of a change of another node when its rumour arrived here: the time that each agent \
-         on its way kept it, and half a round trip a hop. No two clocks are compared.\n# TYPE {NAME} histogram"
-    );
-    for (bound_us, count) in &ages.buckets {
-        let _ = writeln!(out, "{NAME}_bucket{{le=\"{}\"}} {count}", *bound_us as f64 / 1e6);
-    }
-    let Propagation { count, sum_us, .. } = ages;
-    let _ = writeln!(out, "{NAME}_bucket{{le=\"+Inf\"}} {count}");
-    let _ = writeln!(out, "{NAME}_sum {}\n{NAME}_count {count}", *sum_us as f64 / 1e6);
-}
+/// Inside the agent times are whole milliseconds; Prometheus wants seconds.
+const MILLISECONDS: &str = "_milliseconds";
 
 pub(super) fn prometheus(call: &Call) -> Outcome {
     let view = call.app.view.load();
-    let mut body = exposition(&figures(call, &view), &view.status().propagation);
-    call.app.more_metrics.append(&mut body);
-    call.app.access.expose(&mut body);
+    let (info, status) = (&call.app.info, view.status());
+    let mut out = Exposition::default();
+    let own =
+        [("cluster", &*info.datacenter), ("node", info.node.as_str()), ("version", &*info.agent_version)];
+    out.labelled("shoal_agent_info", &own, 1);
+    for (name, value) in figures(call, &view) {
+        match name.strip_suffix(MILLISECONDS) {
+            Some(name) => out.value(&format!("{name}_seconds"), value as f64 / 1e3),
+            None => out.series(&name, value),
+        }
+    }
+    for (name, ms) in [
+        ("shoal_view_age_seconds", status.since_heard_ms),
+        ("shoal_difference_age_seconds", status.since_difference_ms),
+    ] {
+        if let Some(ms) = ms {
+            out.value(name, ms as f64 / 1e3);
+        }
+    }
+    out.histogram("shoal_propagation_seconds", &status.propagation);
+    out.histogram("shoal_loop_late_seconds", &status.loop_late);
+    call.app.counts.expose(&mut out);
+    call.app.access.expose(&mut out);
+    call.app.more_metrics.append(&mut out);
+    let body = out.into_text();
     let mut reply = text(StatusCode::OK, body);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     reply.headers_mut().insert(CONTENT_TYPE, kind);

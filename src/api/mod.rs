@@ -15,6 +15,7 @@ mod blocking;
 mod catalog;
 mod catalog_writes;
 mod coordinate;
+mod counts;
 pub(crate) mod definition;
 mod doctor;
 mod duration;
@@ -47,7 +48,7 @@ mod watch;
 pub use monitor::{LogFeed, LogStyle};
 
 use crate::model::{NodeId, NodeName};
-use crate::view::ViewReader;
+use crate::view::{Exposition, ViewReader};
 use access::{Access, Caller};
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
@@ -134,19 +135,19 @@ pub struct Context {
     pub access: Arc<Access>,
 }
 
-/// Appends further metrics to those of `GET /metrics`, as Prometheus text.
+/// Appends further metrics to those of `GET /metrics`.
 #[derive(Clone, Default)]
 pub struct MoreMetrics(Option<Arc<Append>>);
 
-type Append = dyn Fn(&mut String) + Send + Sync;
+type Append = dyn Fn(&mut Exposition) + Send + Sync;
 
 impl MoreMetrics {
     /// Metrics that `write` appends whenever somebody asks.
-    pub fn new(write: impl Fn(&mut String) + Send + Sync + 'static) -> Self {
+    pub fn new(write: impl Fn(&mut Exposition) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(write)))
     }
 
-    fn append(&self, out: &mut String) {
+    fn append(&self, out: &mut Exposition) {
         if let Some(write) = &self.0 {
             write(out);
         }
@@ -169,6 +170,7 @@ struct App {
     /// When this was made, for what is told about times since.
     started: tokio::time::Instant,
     access: Arc<Access>,
+    counts: counts::Requests,
     /// One permit per request that waits for a change.
     waiters: Arc<Semaphore>,
     /// Whom a change wakes.
@@ -217,6 +219,7 @@ impl Api {
             more_metrics,
             logs,
             access,
+            counts: counts::Requests::default(),
             started: tokio::time::Instant::now(),
             waiters,
             rendered: rendered::Rendered::default(),

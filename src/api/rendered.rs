@@ -8,6 +8,7 @@
 use super::App;
 use super::catalog::last_contact_ms;
 use super::reply::{Freshness, Reply, with_json};
+use super::route::place;
 use super::topics::Question;
 use crate::view::View;
 use axum::body::Body;
@@ -106,6 +107,7 @@ impl App {
         }
         let mut reply = Reply::new(Body::from(answer.body.clone()));
         *reply.headers_mut() = answer.headers.clone();
+        self.counts.answered(place(request.uri().path()), reply.status());
         let contact = last_contact_ms(&view);
         if contact > 0 {
             reply.headers_mut().insert("x-consul-lastcontact", HeaderValue::from(contact));

@@ -14,6 +14,7 @@ use axum::body::Body;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -233,7 +234,9 @@ impl Call {
 pub(super) async fn dispatch(app: Arc<App>, request: Request<Body>) -> Reply {
     let head = request.method() == Method::HEAD;
     let in_v1 = request.uri().path().starts_with("/v1/");
+    let (counting, place) = (Arc::clone(&app), place(request.uri().path()));
     let mut reply = answer(app, request).await.unwrap_or_else(Failure::into_reply);
+    counting.counts.answered(place, reply.status());
     if in_v1 {
         set_header(&mut reply, "x-consul-default-acl-policy", "allow");
     }
@@ -259,6 +262,25 @@ fn find(path: &str) -> Option<(&'static [Method], Endpoint, &str)> {
     WITH_ID
         .iter()
         .find_map(|(prefix, methods, endpoint)| Some((*methods, *endpoint, path.strip_prefix(prefix)?)))
+}
+
+/// How many paths and prefixes there are.
+pub(super) const PLACES: usize = EXACT.len() + WITH_ID.len();
+
+/// Which of them a path is, or begins with.
+pub(super) fn place(path: &str) -> Option<usize> {
+    let exact = EXACT.iter().position(|(exact, ..)| *exact == path);
+    let with_id = || WITH_ID.iter().position(|(prefix, ..)| path.starts_with(prefix));
+    exact.or_else(|| with_id().map(|at| EXACT.len() + at))
+}
+
+/// The path at a place, as one name for all that it stands for.
+pub(super) fn name(place: usize) -> Cow<'static, str> {
+    match (EXACT.get(place), place.checked_sub(EXACT.len()).and_then(|at| WITH_ID.get(at))) {
+        (Some((path, ..)), _) => Cow::Borrowed(path),
+        (None, Some((prefix, ..))) => Cow::Owned(format!("{prefix}:id")),
+        (None, None) => Cow::Borrowed("other"),
+    }
 }
 
 /// Every path or prefix, whether an id follows it, and its methods.

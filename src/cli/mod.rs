@@ -11,8 +11,6 @@
 
 mod args;
 mod checks;
-mod command_run;
-mod debounce;
 mod doctor;
 mod failure;
 mod heartbeat;

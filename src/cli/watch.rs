@@ -2,12 +2,12 @@
 
 use super::Exit;
 use super::args::{self, Common};
-use super::command_run::{CommandRun, ShellCommand, told};
-use super::debounce::Debounce;
 use super::failure::Failure;
 use super::output::Output;
 use super::wrap;
 use crate::client::{Client, WatchEvent};
+use crate::follow::command_run::{CommandRun, ShellCommand, told};
+use crate::follow::debounce::Debounce;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::future::pending;

@@ -1,6 +1,7 @@
 //! What an agent counts, for metrics and status.
 
 use crate::model::Instant;
+use crate::wire::kind::KINDS;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,6 +42,32 @@ impl Ages {
     }
 }
 
+/// Frames and their bytes, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FrameCounts {
+    known: [(u64, u64); KINDS.len()],
+    unknown: (u64, u64),
+}
+
+impl FrameCounts {
+    pub(crate) fn add(&mut self, frames: impl Iterator<Item = (u8, usize)>) {
+        for (kind, bytes) in frames {
+            let at = KINDS.iter().position(|(known, _)| *known == kind);
+            let count = at.and_then(|at| self.known.get_mut(at)).unwrap_or(&mut self.unknown);
+            count.0 += 1;
+            count.1 += bytes as u64;
+        }
+    }
+
+    /// The word of each kind with the number of frames and their bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        let words = KINDS.iter().map(|(_, word)| *word).chain(["unknown"]);
+        words
+            .zip(self.known.iter().chain([&self.unknown]))
+            .map(|(word, (frames, bytes))| (word, *frames, *bytes))
+    }
+}
+
 /// Counters since the start, and a few present values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -52,6 +79,10 @@ pub struct Stats {
     pub datagrams_sent: u64,
     /// Their bytes.
     pub bytes_sent: u64,
+    /// What they were made of.
+    pub frames_sent: FrameCounts,
+    /// What those received were made of that could be opened.
+    pub frames_received: FrameCounts,
     /// Datagrams and frames that were dropped, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
     /// Probes started.
@@ -60,6 +91,8 @@ pub struct Stats {
     pub probes_failed: u64,
     /// Times that a member became suspect here.
     pub suspicions_raised: u64,
+    /// Times that a suspect was then held for failed.
+    pub suspicions_confirmed: u64,
     /// Times that a suspect was heard to be alive.
     pub suspicions_refuted: u64,
     /// Times that this node took a new life because others held the old one for ended.

@@ -1,9 +1,9 @@
 //! Counters of the DNS server, with label sets that do not grow.
 //!
-//! Shared by all that answer; each count is one relaxed addition. Written out as Prometheus text.
+//! Shared by all that answer; each count is one relaxed addition.
 
 use super::query::rtype;
-use std::fmt::Write as _;
+use crate::view::Exposition;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Types that are counted by name; the rest are one.
@@ -105,30 +105,26 @@ impl Metrics {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Appends all of them as Prometheus text, version 0.0.4.
-    pub fn expose(&self, out: &mut String) {
+    /// Appends all of them.
+    pub fn expose(&self, out: &mut Exposition) {
         let load = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "# TYPE shoal_dns_requests_total counter");
         let names = TYPES.iter().map(|(name, _)| *name).chain(["other"]);
         for (name, outcomes) in names.zip(&self.requests) {
             for (outcome, n) in OUTCOMES.iter().zip(outcomes) {
-                let n = load(n);
-                let _ =
-                    writeln!(out, "shoal_dns_requests_total{{type=\"{name}\",outcome=\"{outcome}\"}} {n}");
+                let labels = [("type", name), ("outcome", outcome)];
+                out.labelled("shoal_dns_requests_total", &labels, load(n));
             }
         }
-        let _ = writeln!(out, "# TYPE shoal_dns_dropped_total counter");
         for (reason, n) in DROPPED.iter().zip(&self.dropped) {
-            let _ = writeln!(out, "shoal_dns_dropped_total{{reason=\"{reason}\"}} {}", load(n));
+            out.labelled("shoal_dns_dropped_total", &[("reason", reason)], load(n));
         }
-        for (name, kind, n) in [
-            ("shoal_dns_answers_cut_total", "counter", &self.cut),
-            ("shoal_dns_recursor_failures_total", "counter", &self.recursors_failed),
-            ("shoal_dns_recursions_refused_total", "counter", &self.recursions_refused),
-            ("shoal_dns_tcp_connections", "gauge", &self.connections),
+        for (name, n) in [
+            ("shoal_dns_answers_cut_total", &self.cut),
+            ("shoal_dns_recursor_failures_total", &self.recursors_failed),
+            ("shoal_dns_recursions_refused_total", &self.recursions_refused),
+            ("shoal_dns_tcp_connections", &self.connections),
         ] {
-            let _ = writeln!(out, "# TYPE {name} {kind}\n{name} {}", load(n));
+            out.value(name, load(n));
         }
     }
 }
@@ -144,8 +140,9 @@ mod tests {
             metrics.answered(rtype, Outcome::Answered, rtype == 1);
         }
         metrics.dropped(Dropped::Stalled);
-        let mut text = String::new();
-        metrics.expose(&mut text);
+        let mut out = Exposition::default();
+        metrics.expose(&mut out);
+        let text = out.into_text();
         assert!(text.contains("shoal_dns_requests_total{type=\"A\",outcome=\"answered\"} 1\n"), "{text}");
         assert!(text.contains("{type=\"other\",outcome=\"answered\"} 65528\n"), "{text}");
         assert!(text.contains("shoal_dns_answers_cut_total 1\n"), "{text}");

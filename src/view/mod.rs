@@ -26,6 +26,7 @@ mod builder;
 mod gone;
 mod keyed;
 mod log;
+pub mod metrics;
 mod reader;
 mod sorted;
 mod table;
@@ -35,6 +36,7 @@ mod tests;
 pub use builder::ViewBuilder;
 pub use keyed::{ById, ByPlace, Checks, IdSet, PlaceSet};
 pub use log::{CHANGES_MAX, Change, ChangeKind, ChangeLog};
+pub use metrics::Exposition;
 pub use reader::{Closed, ViewReader, ViewWaiter};
 pub use sorted::{Order, Sorted, Values};
 pub use table::{
@@ -71,17 +73,19 @@ pub struct AgentStatus {
     /// Times, in milliseconds, and counts that the agent goes by at present, by name.
     pub effective: BTreeMap<&'static str, u64>,
     /// How old changes of others were when they arrived as rumours.
-    pub propagation: Propagation,
+    pub propagation: Durations,
+    /// How late the loop came to its timers.
+    pub loop_late: Durations,
     /// Counters by metric name.
     pub counters: BTreeMap<String, u64>,
 }
 
-/// A distribution of ages.
+/// A distribution of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Propagation {
-    /// Bounds in microseconds, rising, each with the number of ages up to it.
+pub struct Durations {
+    /// Bounds in microseconds, rising, each with the number of durations up to it.
     pub buckets: Vec<(u64, u64)>,
-    /// All ages.
+    /// All of them.
     pub count: u64,
     /// Their sum in microseconds.
     pub sum_us: u64,

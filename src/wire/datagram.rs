@@ -182,6 +182,11 @@ pub fn open(bytes: &[u8], cluster: ClusterHash, max: usize) -> Result<Frames<'_>
     }
 }
 
+/// The frames of a datagram of our own, before it is sealed.
+pub fn frames_of_plain(bytes: &[u8]) -> Frames<'_> {
+    Frames::new(bytes.get(HEADER_BYTES..).unwrap_or_default())
+}
+
 impl Iterator for Frames<'_> {
     type Item = Result<Frame, Malformed>;
 
@@ -211,6 +216,17 @@ impl<'a> Frames<'a> {
     /// Of what follows the header.
     pub const fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
+    }
+
+    /// Kind and size of each frame, without a look inside; ends where one does not fit.
+    pub fn sizes(&self) -> impl Iterator<Item = (u8, usize)> + use<'a> {
+        let mut rest = self.rest;
+        std::iter::from_fn(move || {
+            let (&[kind, low, high], body) = rest.split_first_chunk::<FRAME_OVERHEAD_BYTES>()?;
+            let length = usize::from(u16::from_le_bytes([low, high]));
+            rest = body.get(length..)?;
+            Some((kind, FRAME_OVERHEAD_BYTES + length))
+        })
     }
 
     fn fail(&mut self) -> Option<Result<Frame, Malformed>> {

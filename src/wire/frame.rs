@@ -7,6 +7,7 @@ use super::codec::{self, Malformed, fixed64};
 use super::coordinate::PackedCoordinate;
 use super::exam::Exam;
 use super::keyring::SharedKeyring;
+use super::kind::*;
 use crate::model::{EntryKey, Generation, Incarnation, NodeId, NodeKey, NodeName, UserEvent, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -450,32 +451,6 @@ pub enum Frame {
 
 /// An age that is not known, or is over an hour.
 pub const AGE_UNKNOWN: u32 = u32::MAX;
-
-const SWIM: u8 = 1;
-const MEMBERS: u8 = 2;
-const RECORDS: u8 = 3;
-const HEADS: u8 = 4;
-const ROOT: u8 = 5;
-const JOIN: u8 = 6;
-const JOIN_REPLY: u8 = 7;
-const DOWN_NOTICE: u8 = 8;
-const NAME_CLAIM: u8 = 9;
-const ASK: u8 = 10;
-const ANSWER: u8 = 11;
-const LEAVE: u8 = 12;
-const LEAVE_ACK: u8 = 13;
-const ACCUSATIONS: u8 = 14;
-const NACK: u8 = 15;
-const COORDINATE: u8 = 17;
-const AGES: u8 = 18;
-const KEYRING: u8 = 19;
-const KEYRING_DIGEST: u8 = 20;
-const CHALLENGE: u8 = 21;
-const ECHO: u8 = 22;
-const FOR: u8 = 23;
-const USER_EVENT: u8 = 24;
-const EXAM: u8 = 25;
-const PADDING: u8 = 26;
 
 /// Bytes that a frame takes besides its body.
 pub const FRAME_OVERHEAD_BYTES: usize = 3;

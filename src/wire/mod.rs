@@ -11,6 +11,7 @@ pub mod exam;
 pub mod frame;
 pub(crate) mod fuzzing;
 pub mod keyring;
+pub mod kind;
 pub mod record;
 pub mod seal;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Round trips, bounds, and bytes from strangers.
 
 use super::coordinate::PackedCoordinate;
-use super::datagram::{HEADER_BYTES, open};
+use super::datagram::{HEADER_BYTES, frames_of_plain, open};
 use super::exam::Exam;
 use super::frame::*;
 use super::keyring::{SharedKey, SharedKeyring, SharedStamp};
+use super::kind::KINDS;
 use super::seal::{Broken, NONCE_BYTES, SEAL_BYTES, SealKey};
 use super::*;
 use crate::model::*;
@@ -373,6 +374,22 @@ proptest! {
         let (kind, mut body) = (bytes[0], bytes[FRAME_OVERHEAD_BYTES..].to_vec());
         body.extend(more);
         prop_assert_eq!(Frame::decode(kind, &body), Ok(Some(frame)));
+    }
+
+    #[test]
+    fn frames_are_counted_by_kind_and_size(some in prop::collection::vec(frames(), 0..4)) {
+        let mut builder = DatagramBuilder::new(cluster(), MAX);
+        let mut wanted = Vec::new();
+        for frame in &some {
+            let room = builder.room();
+            if builder.push(frame) {
+                wanted.push((frame.kind(), room - builder.room()));
+            }
+        }
+        let bytes = builder.finish();
+        let word = |kind: u8| KINDS.iter().find(|(known, _)| *known == kind).expect("it is known").1;
+        let counted: Vec<_> = frames_of_plain(&bytes).sizes().map(|(kind, size)| (word(kind), size)).collect();
+        prop_assert_eq!(counted, wanted);
     }
 }
 

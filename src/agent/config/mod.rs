@@ -10,6 +10,7 @@ mod dns;
 mod raw;
 mod settings;
 mod show;
+mod templates;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use super::args::AgentArgs;
 use crate::agent::keys;
 use crate::agent::persist::DataDir;
 use crate::core::{Config, Settings};
+use crate::follow::render::Plan;
 use crate::model::{KeyMaterial, NodeName};
 use access::AccessConfig;
 pub(super) use definitions::{Definitions, definitions_in};
@@ -191,6 +193,7 @@ pub struct AgentConfig {
     /// Whoever may write the configuration files may.
     enable_local_script_checks: bool,
     definitions: Definitions,
+    templates: Vec<Plan>,
     tags: BTreeMap<String, String>,
     log_level: String,
     log_format: LogFormat,
@@ -215,6 +218,7 @@ impl AgentConfig {
         self.tags = new.tags;
         self.log_level = new.log_level;
         self.definitions = new.definitions;
+        self.templates = new.templates;
         self.keys = new.keys;
         self.access.take_live_parts(new.access)
     }
@@ -263,6 +267,7 @@ impl AgentConfig {
             enable_script_checks,
             enable_local_script_checks,
             definitions: Definitions::collect(raw, enable_script_checks || enable_local_script_checks)?,
+            templates: templates::from_raw(raw)?,
             tags: tags(raw)?,
             log_level: raw
                 .parsed("log_level", LOG_LEVEL_WANT, log_level)?
@@ -327,6 +332,10 @@ impl AgentConfig {
     /// Whether gossip may leave this host without encryption.
     pub const fn allow_plaintext(&self) -> bool {
         self.allow_plaintext
+    }
+    /// Files to keep as their templates say.
+    pub(super) fn templates(&self) -> &[Plan] {
+        &self.templates
     }
     /// Node tags.
     pub const fn tags(&self) -> &BTreeMap<String, String> {

@@ -2,6 +2,7 @@
 //! files and the order in which sources win; knows nothing of what a value means beyond its shape.
 
 use super::definitions::{self, RawDefinition};
+use super::templates::{self, RawTemplate};
 use super::{ConfigFault, access, dns};
 use crate::agent::args::AgentArgs;
 use crate::core::Settings;
@@ -74,6 +75,7 @@ pub(super) struct RawConfig {
     values: BTreeMap<&'static str, (toml::Value, Origin)>,
     tags: BTreeMap<String, (toml::Value, Origin)>,
     definitions: Vec<RawDefinition>,
+    templates: Vec<RawTemplate>,
 }
 
 impl RawConfig {
@@ -169,6 +171,11 @@ impl RawConfig {
         &self.definitions
     }
 
+    /// Files to keep, in the order of files.
+    pub(super) fn templates(&self) -> &[RawTemplate] {
+        &self.templates
+    }
+
     fn add_file(&mut self, path: &Path) -> Result<(), ConfigFault> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigFault::Unreadable { path: path.to_owned(), error: error.to_string() })?;
@@ -199,6 +206,10 @@ impl RawConfig {
                 self.definitions.extend(definitions::in_toml(value.get_ref(), is_service, &origin, line_at));
                 continue;
             }
+            if name == templates::KEY {
+                self.add_templates(value.get_ref(), &origin, line_at);
+                continue;
+            }
             let value = plain(value.get_ref());
             if matches!(name, "tag" | "tags") {
                 self.add_tags(value, &origin)?;
@@ -210,6 +221,18 @@ impl RawConfig {
         Ok(())
     }
 
+    /// Adds to the files to keep: one table, or a list of them.
+    fn add_templates(&mut self, value: &DeValue<'_>, origin: &Origin, line_at: impl Fn(usize) -> usize) {
+        let DeValue::Array(list) = value else {
+            self.templates.push(RawTemplate { origin: origin.clone(), value: plain(value) });
+            return;
+        };
+        self.templates.extend(list.iter().map(|item| RawTemplate {
+            origin: origin.at_line(line_at(item.span().start)),
+            value: plain(item.get_ref()),
+        }));
+    }
+
     /// Lays what is here over `lower`.
     #[cfg(test)]
     pub(super) fn under(&mut self, lower: Self) {
@@ -219,6 +242,7 @@ impl RawConfig {
         for (key, value) in lower.tags {
             self.tags.entry(key).or_insert(value);
         }
+        self.templates.extend(lower.templates);
     }
 
     fn add_tags(&mut self, value: toml::Value, origin: &Origin) -> Result<(), ConfigFault> {
@@ -297,7 +321,7 @@ fn known(name: &str) -> Option<&'static str> {
 fn unknown(origin: Origin, name: &str, value: &toml::Value) -> ConfigFault {
     let near = near_matches(name);
     let want = if near.is_empty() {
-        format!("one of {}, service, check", all_keys().collect::<Vec<_>>().join(", "))
+        format!("one of {}, service, check, template", all_keys().collect::<Vec<_>>().join(", "))
     } else {
         format!("a known key (did you mean {}?)", near.join(" or "))
     };

@@ -1,6 +1,6 @@
 //! A configuration as the file that would say the same.
 
-use super::{AgentConfig, LogFormat, settings};
+use super::{AgentConfig, LogFormat, settings, templates};
 
 impl AgentConfig {
     /// Every key with the value in effect. Reading the result as a file gives the same
@@ -44,6 +44,7 @@ impl AgentConfig {
         self.access.show(&mut table);
         self.dns.show(&mut table);
         settings::show(&self.core, &mut table);
+        templates::show(&self.templates, &mut table);
         table
     }
 

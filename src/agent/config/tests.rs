@@ -308,3 +308,41 @@ fn the_page_about_the_constants_is_true() {
         assert!(rows.iter().any(|row| row.starts_with(&wanted)), "no row begins with {wanted}");
     }
 }
+
+#[test]
+fn an_agent_keeps_so_many_templates_and_each_has_so_many_files() {
+    let entry = |at: usize| format!("[[template]]\ntemplate = \"/t\"\nout = \"/o{at}\"\n");
+    let entries = |count: usize| (0..count).map(entry).collect::<String>();
+    assert_eq!(file(&entries(64)).expect("as many as may be").templates().len(), 64);
+    let fault = file(&entries(65)).expect_err("one too many").to_string();
+    assert_eq!(fault, "shoal.toml:193: template of \"/o64\": want at most 64 templates");
+    let files = |count: usize| {
+        let list: Vec<String> = (0..count).map(|at| format!("\"/t:/o{at}\"")).collect();
+        file(&format!("[[template]]\nfiles = [{}]\n", list.join(", ")))
+    };
+    assert_eq!(files(64).expect("as many as may be").templates()[0].files.len(), 64);
+    assert!(files(65).expect_err("one too many").to_string().contains("64 at most"));
+}
+
+#[test]
+fn a_template_that_cannot_be_names_its_line_and_what_was_wanted() {
+    let table = [
+        ("template = 1", "shoal.toml:1: template: want [[template]] tables with template and out"),
+        ("[[template]]\nout = \"/o\"", "shoal.toml:1: template of \"/o\": want template and out, or files"),
+        ("[[template]]\ntemplate = \"/t\"\nout = \"-\"", "\"-\": want an absolute path"),
+        ("[[template]]\ntemplate = \"t.j2\"\nout = \"/o\"", "\"t.j2\": want an absolute path"),
+        ("[[template]]\nfiles = []", "files = []: want a list of \"TEMPLATE:OUT\""),
+        ("[[template]]\nfiles = [\"/a\"]", "files = [\"/a\"]: want a list of \"TEMPLATE:OUT\""),
+        ("[[template]]\nfiles = [\"/a:/o\"]\nexec = \" \"", "exec = \" \": want a shell command"),
+        ("[[template]]\nfiles = [\"/a:/o\"]\nand = 1", "unknown key and: want template and out"),
+        ("[[template]]\nfiles = [\"/a:/o\"]\ntimeout = \"0s\"", "timeout = \"0s\": want a duration such as"),
+        (
+            "[[template]]\nfiles = [\"/a:/o\"]\n\n[[template]]\nfiles = [\"/b:/o\"]",
+            "shoal.toml:4: template: want a file for each template",
+        ),
+    ];
+    for (text, want) in table {
+        let fault = file(text).expect_err(text).to_string();
+        assert!(fault.contains(want), "{text}: {fault}");
+    }
+}

@@ -21,6 +21,7 @@ impl Driver {
             && at <= now
         {
             let late = now.since(at);
+            self.stats.late.add(late);
             if late >= STALL {
                 self.stats.stalls += 1;
                 let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);

@@ -21,6 +21,8 @@ use super::logging::LogControl;
 use super::publish::{LoopStats, Publisher};
 use super::registrations::Registrations;
 use super::servers::Servers;
+use super::systemd::Watchdog;
+use super::templates::Templates;
 use super::udp::GossipSocket;
 use super::user_events::{Bench, Judged};
 use crate::api::access::Access;
@@ -87,6 +89,7 @@ pub(super) struct Parts {
     pub(super) shutdown: Shutdown,
     /// Where checks are carried out.
     pub(super) runtime: Handle,
+    pub(super) templates: Templates,
 }
 
 /// What ended a wait.
@@ -132,6 +135,8 @@ pub(super) struct Driver {
     /// Carries out this host's checks.
     runner: Runner,
     outcomes: mpsc::Receiver<Outcome>,
+    templates: Templates,
+    watchdog: Option<Watchdog>,
     config: AgentConfig,
     log: Option<LogControl>,
     access: Arc<Access>,
@@ -161,9 +166,12 @@ fn answer_later<T: Send + 'static>(reply: Reply<T>, result: Result<T, RequestErr
 impl Driver {
     pub(super) fn new(parts: Parts) -> Self {
         let (to_background, background) = mpsc::channel(BACKGROUND_MAX);
+        let now = parts.clock.now();
+        let watchdog = Watchdog::wanted(now, &parts.runtime);
         let (runner, outcomes) = Runner::new(parts.runtime.clone(), Context::new(), Runner::RUNS_MAX);
         let identity = parts.agent.identity();
-        let now = parts.clock.now();
+        let mut templates = parts.templates;
+        templates.keep(parts.config.templates());
         Self {
             journal: Journal::new(identity.name.key()),
             joiner: Joiner::new(identity.addr, parts.config.join().to_vec(), now),
@@ -179,6 +187,8 @@ impl Driver {
             to_background,
             runner,
             outcomes,
+            templates,
+            watchdog,
             config: parts.config,
             log: parts.log,
             access: parts.access,
@@ -230,6 +240,7 @@ impl Driver {
             self.registrations.next_wake(),
             self.joiner.next_wake(),
             self.leave_by,
+            self.watchdog.as_ref().map(Watchdog::next),
             status,
         ]
         .into_iter()
@@ -291,6 +302,7 @@ impl Driver {
             return;
         }
         tracing::info!("leaving the cluster");
+        self.templates.end();
         self.leave_by = Some(now + LEAVE_MAX);
         self.status_at = now;
         self.status_stale = true;
@@ -300,6 +312,9 @@ impl Driver {
 
     /// What is done once per turn: the next write, the new view, the answers.
     fn end_turn(&mut self, now: Instant) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.turned(now);
+        }
         for (reply, error) in self.registrations.advance(&self.agent, &self.clock) {
             self.answers.push(answer_later(reply, Err(error)));
         }
@@ -356,6 +371,7 @@ impl Driver {
         for answer in self.answers {
             answer();
         }
+        self.templates.ended().await;
         // Requests that came too late find the channel closed.
         drop(self.requests);
         servers.stop().await;

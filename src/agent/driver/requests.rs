@@ -213,6 +213,9 @@ impl Driver {
         let reach = reload::Reach { log: self.log.as_ref(), access: &self.access };
         let result = reload::apply(&mut self.config, new, &mut self.agent, &reach, now);
         self.drain(now);
+        if result.is_ok() {
+            self.templates.keep(self.config.templates());
+        }
         result
     }
 

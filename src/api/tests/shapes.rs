@@ -191,7 +191,7 @@ async fn members_and_status_tell_all_states() {
     assert_eq!(world.get("/v1/status/peers").await.json(), json!(["10.0.0.1:8300", "10.0.0.2:8300"]));
     world.edit(|view| {
         let propagation =
-            crate::view::Propagation { buckets: vec![(1_000, 2), (2_500, 5)], count: 6, sum_us: 1_500_000 };
+            crate::view::Durations { buckets: vec![(1_000, 2), (2_500, 5)], count: 6, sum_us: 1_500_000 };
         let counters = [
             ("shoal_local_health", 2),
             ("shoal_check_runs_total", 9),

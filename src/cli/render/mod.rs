@@ -1,38 +1,16 @@
-//! `render`: files that are written from templates, again whenever what they ask of the table
-//! changes.
-//!
-//! Owns when to render, what may replace what, and what runs afterwards. A file is only ever
-//! replaced by one that was rendered whole and verified; anything else keeps the last good one.
-
-mod table;
-mod target;
-mod template;
+//! `render`: the flags and the words of [`follow::render`](crate::follow::render).
 
 use super::Exit;
 use super::args::{self, Common};
-use super::command_run::{Attention, RunEnd, ShellCommand, told};
-use super::debounce::Debounce;
 use super::failure::Failure;
 use super::output::Output;
 use super::wrap;
-use crate::client::{Client, Error, WatchEvent};
+use crate::client::Client;
+use crate::follow::render::{self, Kept, Outcome, Pair, Plan, Report};
 use nix::sys::signal::Signal;
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::future::pending;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-use template::{Renderer, SharedTable};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
-
-/// A template asks about services that answers named, which name more, and so on: this often.
-const ROUNDS_MAX: usize = 16;
-/// The largest template that is read.
-const TEMPLATE_BYTES_MAX: u64 = 16 << 20;
-/// Wait before asking again an agent that did not answer.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Flags of `shoal render`.
 #[derive(Debug, clap::Args)]
@@ -92,38 +70,37 @@ pub struct Render {
     common: Common,
 }
 
-/// A template, and where what comes of it goes.
-#[derive(Debug, PartialEq, Eq)]
-struct Pair {
-    template: PathBuf,
-    out: PathBuf,
+impl Render {
+    fn plan(self) -> Result<Plan, Failure> {
+        let plan = Plan {
+            files: pairs(&self.files)?,
+            verify: self.verify,
+            exec: self.exec,
+            debounce: self.debounce,
+            max_wait: self.max_wait,
+            interval: self.interval,
+            timeout: self.timeout,
+        };
+        if plan.verify.is_some() && plan.files.iter().any(Pair::is_printed) {
+            return Err(Failure::usage("--verify wants files to verify: OUT - is printed as it is rendered"));
+        }
+        Ok(plan)
+    }
 }
 
-impl Pair {
-    fn of(files: &[String]) -> Result<Vec<Self>, Failure> {
-        let pair = |template: &str, out: &str| Self { template: template.into(), out: out.into() };
-        let split = |text: &String| match text.split_once(':') {
-            Some((template, out)) if !template.is_empty() && !out.is_empty() => Some(pair(template, out)),
-            _ => None,
-        };
-        if let Some(pairs) = files.iter().map(split).collect::<Option<Vec<Self>>>() {
-            let outs: BTreeSet<&Path> = pairs.iter().map(|pair| pair.out.as_path()).collect();
-            if outs.len() < pairs.len() {
-                return Err(Failure::usage("two templates have the same OUT: want a file for each"));
-            }
-            return Ok(pairs);
+fn pairs(files: &[String]) -> Result<Vec<Pair>, Failure> {
+    if let Some(pairs) = files.iter().map(|text| Pair::parse(text)).collect::<Option<Vec<Pair>>>() {
+        if !Pair::are_apart(&pairs) {
+            return Err(Failure::usage("two templates have the same OUT: want a file for each"));
         }
-        match files {
-            [template, out] => Ok(vec![pair(template, out)]),
-            _ => {
-                let files = files.join(" ");
-                Err(Failure::usage(format!("{files}: want TEMPLATE OUT, or pairs TEMPLATE:OUT")))
-            }
-        }
+        return Ok(pairs);
     }
-
-    fn is_printed(&self) -> bool {
-        self.out == Path::new("-")
+    match files {
+        [template, out] => Ok(vec![Pair { template: template.into(), out: out.into() }]),
+        _ => {
+            let files = files.join(" ");
+            Err(Failure::usage(format!("{files}: want TEMPLATE OUT, or pairs TEMPLATE:OUT")))
+        }
     }
 }
 
@@ -140,251 +117,45 @@ async fn keep_rendered(
     signals: UnboundedReceiver<Signal>,
     output: &mut Output<'_>,
 ) -> Result<Exit, Failure> {
-    let pairs = Pair::of(&args.files)?;
-    if args.verify.is_some() && pairs.iter().any(Pair::is_printed) {
-        return Err(Failure::usage("--verify wants files to verify: OUT - is printed as it is rendered"));
-    }
-    let (once, every) = (args.once, args.interval);
-    let mut debounce = Debounce::new(args.debounce, args.max_wait);
-    let table = SharedTable::default();
-    let renderer = Renderer::new(&table);
-    let attention = Attention::new(signals);
-    let mut work = Work { args, pairs, client, table, renderer, attention };
+    let once = args.once;
+    let plan = args.plan()?;
     if once {
-        return Ok(match work.render_all(output).await? {
-            Outcome::Done => Exit::Done,
+        return match render::once(plan, client, signals, output).await? {
+            Outcome::Done => Ok(Exit::Done),
             // Whoever runs it once wants the files.
-            Outcome::Failed | Outcome::Stopped => Exit::No,
-            Outcome::Unanswered(error) => return Err(error.into()),
-        });
-    }
-    let mut events = work.client.watch_all().await?;
-    let mut ticks = every.map(|every| {
-        let mut ticks = interval_at(Instant::now() + every, every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks
-    });
-    let mut retry = None;
-    debounce.touch();
-    loop {
-        tokio::select! {
-            event = events.next() => {
-                let Some(event) = event else { return Ok(Exit::No) };
-                let event = event?;
-                match &event {
-                    WatchEvent::Interrupted(error) => output.note(format_args!("{error}; waiting for the agent")),
-                    WatchEvent::Resumed => output.note("the agent is back"),
-                    WatchEvent::Snapshot(_) | WatchEvent::Change(_) | WatchEvent::Other { .. } => {}
-                }
-                if work.table.lock().take_event(&event) {
-                    debounce.touch();
-                }
-                continue;
-            }
-            () = debounce.ripe() => {}
-            () = until(retry) => {}
-            () = tick(&mut ticks) => work.table.lock().forget_all(),
-            again = work.attention.is_again() => {
-                if !again {
-                    return Ok(Exit::Done);
-                }
-                work.table.lock().forget_all();
-            }
-        }
-        debounce.clear();
-        let again = retry.take().is_some();
-        match work.render_all(output).await? {
-            Outcome::Done | Outcome::Failed => {}
-            Outcome::Stopped => return Ok(Exit::Done),
-            Outcome::Unanswered(error) => {
-                if !again {
-                    output.note(format_args!("{error}; the files stay as they are, trying again"));
-                }
-                retry = Some(Instant::now() + RETRY_PAUSE);
-            }
-        }
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => pending().await,
-    }
-}
-
-async fn tick(ticks: &mut Option<tokio::time::Interval>) {
-    match ticks {
-        Some(ticks) => drop(ticks.tick().await),
-        None => pending().await,
-    }
-}
-
-/// How one round over all templates ended.
-enum Outcome {
-    Done,
-    /// Something failed, and was told.
-    Failed,
-    /// A signal ended it.
-    Stopped,
-    /// The agent did not answer.
-    Unanswered(Error),
-}
-
-/// What came of one template.
-enum Step {
-    Replaced,
-    Unchanged,
-    Stopped,
-    Unanswered(Error),
-    /// For people.
-    Failed(String),
-}
-
-struct Work {
-    args: Render,
-    pairs: Vec<Pair>,
-    client: Client,
-    table: SharedTable,
-    renderer: Renderer,
-    attention: Attention,
-}
-
-impl Work {
-    /// Renders every template, and runs the command if that replaced anything.
-    async fn render_all(&mut self, output: &mut Output<'_>) -> Result<Outcome, Failure> {
-        let before = self.table.lock().take_used();
-        let (mut replaced, mut failed, mut ended) = (false, false, None);
-        for at in 0..self.pairs.len() {
-            match self.render_one(at, output).await? {
-                Step::Replaced => replaced = true,
-                Step::Unchanged => {}
-                Step::Failed(problem) => {
-                    output.error(problem);
-                    failed = true;
-                }
-                Step::Stopped => ended = Some(Outcome::Stopped),
-                Step::Unanswered(error) => ended = Some(Outcome::Unanswered(error)),
-            }
-            if ended.is_some() {
-                break;
-            }
-        }
-        let whole = !failed && ended.is_none();
-        self.table.lock().keep_used(if whole { BTreeSet::new() } else { before });
-        // Also when the rest has to wait: what was replaced is to be taken up.
-        if let (true, Some(line)) = (replaced, &self.args.exec) {
-            match self.run("exec", ShellCommand::new(line)).await {
-                Step::Failed(problem) => {
-                    output.error(problem);
-                    failed = true;
-                }
-                Step::Stopped => ended = Some(Outcome::Stopped),
-                Step::Replaced | Step::Unchanged | Step::Unanswered(_) => {}
-            }
-        }
-        Ok(ended.unwrap_or(if failed { Outcome::Failed } else { Outcome::Done }))
-    }
-
-    async fn render_one(&mut self, at: usize, output: &mut Output<'_>) -> Result<Step, Failure> {
-        let text = match self.text(at).await {
-            Ok(text) => text,
-            Err(step) => return Ok(step),
+            Outcome::Failed | Outcome::Stopped => Ok(Exit::No),
+            Outcome::Unanswered(error) => Err(error.into()),
         };
-        let out = self.pairs[at].out.clone();
-        if self.pairs[at].is_printed() {
-            output.raw(text.as_bytes())?;
-            output.flush()?;
-            return Ok(Step::Replaced);
-        }
-        let failed = |e: io::Error| Step::Failed(format!("{}: cannot be written: {e}", out.display()));
-        let prepared = match target::prepare(&out, text.as_bytes()) {
-            Ok(Some(prepared)) => prepared,
-            Ok(None) => return Ok(Step::Unchanged),
-            Err(error) => return Ok(failed(error)),
-        };
-        if let Some(line) = &self.args.verify {
-            let line = line.replace("{}", &quoted(prepared.path()));
-            let command = ShellCommand::new(&line)
-                .env("SHOAL_FILE", Some(prepared.path()))
-                .env("SHOAL_OUT", Some(&out));
-            match self.run("verify", command).await {
-                Step::Failed(problem) => {
-                    return Ok(Step::Failed(format!("{} stays as it is: {problem}", out.display())));
-                }
-                Step::Stopped => return Ok(Step::Stopped),
-                Step::Replaced | Step::Unchanged | Step::Unanswered(_) => {}
-            }
-        }
-        if let Err(error) = prepared.replace() {
-            return Ok(failed(error));
-        }
-        output.done(format_args!("wrote {}", out.display()))?;
-        output.flush()?;
-        Ok(Step::Replaced)
     }
-
-    /// What a template says of the table as it is now.
-    async fn text(&mut self, at: usize) -> Result<String, Step> {
-        let path = self.pairs[at].template.clone();
-        let name = path.display().to_string();
-        let source = read(&path).map_err(|e| Step::Failed(format!("{name}: cannot be read: {e}")))?;
-        for _ in 0..ROUNDS_MAX {
-            let rendered = self.renderer.render(&name, &source);
-            let missing = self.table.lock().take_missing();
-            if missing.is_empty() {
-                return rendered.map_err(Step::Failed);
-            }
-            for topic in missing {
-                match self.attention.or_stopped(table::fetch(&self.client, &topic)).await {
-                    Some(Ok(answer)) => self.table.lock().put(topic, answer),
-                    Some(Err(error)) if may_pass(&error) => return Err(Step::Unanswered(error)),
-                    Some(Err(error)) => return Err(Step::Failed(format!("{name}: {error}"))),
-                    None => return Err(Step::Stopped),
-                }
-            }
-        }
-        Err(Step::Failed(format!(
-            "{name}: it asks about services that depend on each other more than {ROUNDS_MAX} times"
-        )))
-    }
-
-    /// [`Step::Unchanged`] when the command of `--NAME` did what it should.
-    async fn run(&mut self, name: &str, command: ShellCommand) -> Step {
-        let command = command.env("SHOAL_SOCKET", Some(self.client.address().to_string()));
-        match self.attention.run(command, self.args.timeout).await {
-            Ok(RunEnd::Ended(status)) if status.success() => Step::Unchanged,
-            Ok(RunEnd::Ended(status)) => {
-                Step::Failed(format!("the command of --{name} failed: {}", told(status)))
-            }
-            Ok(RunEnd::Late) => {
-                let timeout = crate::client::format_duration(self.args.timeout);
-                Step::Failed(format!("the command of --{name} was killed: it took more than {timeout}"))
-            }
-            Ok(RunEnd::Stopped) => Step::Stopped,
-            Err(error) => Step::Failed(format!("cannot run /bin/sh for --{name}: {error}")),
-        }
-    }
+    Ok(match render::keep(plan, client, signals, output).await? {
+        Kept::Stopped => Exit::Done,
+        Kept::Over => Exit::No,
+    })
 }
 
-/// An agent that is away or busy; what else it says it will say again to the same question.
-fn may_pass(error: &Error) -> bool {
-    error.is_unreachable() || matches!(error, Error::Api { status: 429 | 500.., .. })
-}
+impl Report for Output<'_> {
+    type Stop = Failure;
+    const CAPTURES: bool = false;
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    // One byte more tells a template that is too large, whatever sort of file it comes from.
-    File::open(path)?.take(TEMPLATE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > TEMPLATE_BYTES_MAX {
-        return Err(io::Error::other(format!("it is too large: want at most {TEMPLATE_BYTES_MAX} bytes")));
+    fn printed(&mut self, text: &str) -> Result<(), Failure> {
+        self.raw(text.as_bytes())?;
+        self.flush()
     }
-    Ok(text)
-}
 
-/// `path` as one word of a shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+    fn wrote(&mut self, out: &Path) -> Result<(), Failure> {
+        self.done(format_args!("wrote {}", out.display()))?;
+        self.flush()
+    }
+
+    fn failed(&mut self, problem: &str) {
+        self.error(problem);
+    }
+
+    fn remark(&mut self, text: &str) {
+        self.note(text);
+    }
+
+    fn round_ended(&mut self, _: bool) {}
 }
 
 #[cfg(test)]

@@ -201,17 +201,17 @@ async fn the_examples_render() {
 
 #[test]
 fn files_are_named_as_two_words_or_as_pairs() {
-    let pairs = |words: &[&str]| {
+    let told = |words: &[&str]| {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        Pair::of(&words).ok().map(|pairs| {
+        pairs(&words).ok().map(|pairs| {
             let text = |pair: Pair| format!("{} to {}", pair.template.display(), pair.out.display());
             pairs.into_iter().map(text).collect::<Vec<_>>().join(", ")
         })
     };
-    assert_eq!(pairs(&["a", "b"]).as_deref(), Some("a to b"));
-    assert_eq!(pairs(&["a:b"]).as_deref(), Some("a to b"));
-    assert_eq!(pairs(&["a:b", "c:d"]).as_deref(), Some("a to b, c to d"));
+    assert_eq!(told(&["a", "b"]).as_deref(), Some("a to b"));
+    assert_eq!(told(&["a:b"]).as_deref(), Some("a to b"));
+    assert_eq!(told(&["a:b", "c:d"]).as_deref(), Some("a to b, c to d"));
     for wrong in [["a"].as_slice(), &["a", "b", "c"], &["a:b", "c:d", "e"], &["a:x", "b:x"], &[":a"]] {
-        assert_eq!(pairs(wrong), None, "{wrong:?}");
+        assert_eq!(told(wrong), None, "{wrong:?}");
     }
 }

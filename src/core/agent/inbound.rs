@@ -51,13 +51,21 @@ impl Agent {
         let (mut opened, mut sorted) = (std::mem::take(&mut self.opened), std::mem::take(&mut self.sorted));
         sorted.clear();
         match self.open(from, bytes, &mut opened, now) {
-            Ok(frames) => self.handle_frames(from, frames, &mut sorted, now),
+            Ok(frames) => self.handle_frames(from, (frames, bytes.len()), &mut sorted, now),
             Err(why) => self.drop_unopened(why, from, now),
         }
         (self.opened, self.sorted) = (opened, sorted);
     }
 
-    fn handle_frames(&mut self, from: SocketAddr, frames: Frames<'_>, sorted: &mut Sorted, now: Instant) {
+    /// The frames of a datagram, with its size.
+    fn handle_frames(
+        &mut self,
+        from: SocketAddr,
+        (frames, bytes): (Frames<'_>, usize),
+        sorted: &mut Sorted,
+        now: Instant,
+    ) {
+        self.stats.frames_received.add(frames.sizes().take(FRAMES_MAX));
         for frame in frames.take(FRAMES_MAX) {
             match frame {
                 Ok(Frame::Swim(swim)) => sorted.swim = Some(swim),
@@ -105,7 +113,7 @@ impl Agent {
                         self.answer(from, id, &ask, now);
                     }
                 }
-                Frame::Exam(exam) => self.handle_exam(from, &exam, bytes.len(), now),
+                Frame::Exam(exam) => self.handle_exam(from, &exam, bytes, now),
                 other => self.handle_frame(from, sender, other, now),
             }
         }

@@ -44,6 +44,7 @@ use crate::model::{
     Entry, EntryKey, Generation, Incarnation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey,
     NodeName, PackedEntry, Version,
 };
+use crate::wire::datagram::frames_of_plain;
 use crate::wire::frame::{Epoch, Liveness};
 use crate::wire::{ClusterHash, Frame};
 use buffers::Buffers;
@@ -503,6 +504,7 @@ impl Agent {
     pub fn poll_datagram(&mut self) -> Option<Outgoing> {
         let mut out = self.outgoing.pop_front()?;
         self.proofs.note_contact(out.to);
+        self.stats.frames_sent.add(frames_of_plain(&out.bytes).sizes());
         self.seal(out.to, &mut out.bytes);
         self.stats.datagrams_sent += 1;
         self.stats.bytes_sent += out.bytes.len() as u64;

@@ -26,6 +26,7 @@ impl Agent {
             probes_sent: swim.probes_sent,
             probes_failed: swim.probes_failed,
             suspicions_raised: swim.suspicions_raised,
+            suspicions_confirmed: swim.suspicions_confirmed,
             suspicions_refuted: swim.suspicions_refuted,
             rejoins: swim.renewals,
             watchdog: swim.watchdog,

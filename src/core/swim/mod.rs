@@ -99,6 +99,7 @@ pub(crate) struct Counters {
     pub(crate) probes_sent: u64,
     pub(crate) probes_failed: u64,
     pub(crate) suspicions_raised: u64,
+    pub(crate) suspicions_confirmed: u64,
     pub(crate) suspicions_refuted: u64,
     pub(crate) renewals: u64,
     pub(crate) members_refused: u64,
@@ -649,6 +650,7 @@ impl Swim {
         let before = self.peers.get(u.key).map(|p| (p.epoch, p.state));
         match (before, u.state) {
             (Some((_, Liveness::Alive)) | None, Liveness::Suspect) => self.counters.suspicions_raised += 1,
+            (Some((_, Liveness::Suspect)), Liveness::Down) => self.counters.suspicions_confirmed += 1,
             (Some((epoch, Liveness::Suspect)), Liveness::Alive) if epoch == u.epoch => {
                 self.counters.suspicions_refuted += 1;
             }

@@ -1,3 +1,5 @@
+//! Acting on what keeps changing: not at every change, and not for ever later.
+
 use std::future::pending;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -7,7 +9,7 @@ const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// When what keeps changing has been quiet for long enough to act on it.
 #[derive(Debug)]
-pub(super) struct Debounce {
+pub(crate) struct Debounce {
     quiet: Duration,
     wait_max: Duration,
     waiting: Option<Waiting>,
@@ -22,25 +24,25 @@ struct Waiting {
 
 impl Debounce {
     /// Ripe when nothing changed for `quiet`, and at the latest `wait_max` after the first change.
-    pub(super) fn new(quiet: Duration, wait_max: Duration) -> Self {
+    pub(crate) fn new(quiet: Duration, wait_max: Duration) -> Self {
         Self { quiet: quiet.min(WAIT_MAX), wait_max: wait_max.min(WAIT_MAX), waiting: None }
     }
 
     /// Something changed.
-    pub(super) fn touch(&mut self) {
+    pub(crate) fn touch(&mut self) {
         let now = Instant::now();
         let at_the_latest = self.waiting.map_or(now + self.wait_max, |waiting| waiting.at_the_latest);
         self.waiting = Some(Waiting { until: at_the_latest.min(now + self.quiet), at_the_latest });
     }
 
     /// What changed so far is acted on now.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.waiting = None;
     }
 
     /// Ends when it is time to act; never while nothing changed. Dropping the future loses
     /// nothing.
-    pub(super) async fn ripe(&self) {
+    pub(crate) async fn ripe(&self) {
         match self.waiting {
             Some(waiting) => sleep_until(waiting.until).await,
             None => pending().await,

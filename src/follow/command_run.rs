@@ -11,8 +11,10 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
@@ -20,28 +22,74 @@ use tokio::task::JoinHandle;
 /// A run that may take longer may take for ever.
 const RUN_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// What is kept of a command's output; the rest is read and forgotten.
+const OUTPUT_BYTES_MAX: usize = 4_096;
+/// For output that is under way when a command ends. What it left behind may hold the pipe open for ever.
+const OUTPUT_REST_MAX: Duration = Duration::from_millis(200);
+
+/// Takes the output of a command whose standard output and error are nobody else's.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl Capture {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was said, without the empty end of it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.lock()).trim_end().to_owned()
+    }
+
+    async fn read(self, mut from: pipe::Receiver) {
+        let mut buffer = [0; 4_096];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let mut kept = self.lock();
+            let room = OUTPUT_BYTES_MAX.saturating_sub(kept.len());
+            kept.extend(buffer.iter().take(length.min(room)));
+        }
+    }
+}
+
 /// A command as it is to be run.
-pub(super) struct ShellCommand(Command);
+pub(crate) struct ShellCommand {
+    command: Command,
+    capture: Option<Capture>,
+}
 
 impl ShellCommand {
-    pub(super) fn new(line: &str) -> Self {
+    pub(crate) fn new(line: &str) -> Self {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(line).process_group(0);
-        Self(command)
+        Self { command, capture: None }
+    }
+
+    /// Its output goes to `capture` instead of to where this process's goes.
+    pub(crate) fn captured(self, capture: &Capture) -> Self {
+        Self { capture: Some(capture.clone()), ..self }
     }
 
     /// Sets a variable of its environment, or makes sure that it is not set.
-    pub(super) fn env(mut self, name: &str, value: Option<impl AsRef<OsStr>>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: Option<impl AsRef<OsStr>>) -> Self {
         match value {
-            Some(value) => self.0.env(name, value),
-            None => self.0.env_remove(name),
+            Some(value) => self.command.env(name, value),
+            None => self.command.env_remove(name),
         };
         self
     }
 
     /// Starts it with `input` on its standard input.
-    pub(super) fn start(mut self, input: Vec<u8>) -> io::Result<CommandRun> {
-        let mut child = self.0.stdin(Stdio::piped()).spawn()?;
+    pub(crate) fn start(mut self, input: Vec<u8>) -> io::Result<CommandRun> {
+        let reading = match self.capture.take() {
+            Some(capture) => {
+                let (reader, writer) = io::pipe()?;
+                self.command.stdout(writer.try_clone()?).stderr(writer);
+                let reader = pipe::Receiver::from_owned_fd(reader.into())?;
+                Some(tokio::spawn(capture.read(reader)))
+            }
+            None => None,
+        };
+        let mut child = self.command.stdin(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take();
         // Apart from here, as the command may read late; one that reads nothing is fine too.
         let feeding = tokio::spawn(async move {
@@ -49,24 +97,32 @@ impl ShellCommand {
                 stdin.write_all(&input).await.ok();
             }
         });
-        Ok(CommandRun { child, feeding })
+        Ok(CommandRun { child, feeding, reading })
     }
 }
 
 /// A command that runs. Dropping it lets the command run on by itself.
-pub(super) struct CommandRun {
+pub(crate) struct CommandRun {
     child: Child,
     feeding: JoinHandle<()>,
+    reading: Option<JoinHandle<()>>,
 }
 
 impl CommandRun {
     /// Waits for its end. Dropping the future loses nothing.
-    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
+    /// Takes what it said at the end.
+    async fn take_rest(&mut self) {
+        if let Some(reading) = &mut self.reading {
+            tokio::time::timeout(OUTPUT_REST_MAX, reading).await.ok();
+        }
+    }
+
     /// Sends `signal` to all that it started and that is still there.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // Without a process id it has been waited for, and the number may be another's by now.
         if let Some(group) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
             // It may just have ended; then its exit is what comes next.
@@ -79,12 +135,15 @@ impl Drop for CommandRun {
     fn drop(&mut self) {
         // What was left unread by a command that ended, perhaps with its input still open elsewhere.
         self.feeding.abort();
+        if let Some(reading) = &self.reading {
+            reading.abort();
+        }
     }
 }
 
 /// How waiting for a command came to its end.
 #[derive(Debug)]
-pub(super) enum RunEnd {
+pub(crate) enum RunEnd {
     /// By itself.
     Ended(ExitStatus),
     /// It took longer than it may, and was killed.
@@ -94,20 +153,20 @@ pub(super) enum RunEnd {
 }
 
 /// The signals of this process, while it waits for something else.
-pub(super) struct Attention {
+pub(crate) struct Attention {
     signals: UnboundedReceiver<Signal>,
     /// A SIGHUP came while something else was waited for.
     again: bool,
 }
 
 impl Attention {
-    pub(super) fn new(signals: UnboundedReceiver<Signal>) -> Self {
+    pub(crate) fn new(signals: UnboundedReceiver<Signal>) -> Self {
         Self { signals, again: false }
     }
 
     /// Waits for a signal: `true` for SIGHUP, also for one that came before, `false` for those that
     /// mean the end. Dropping the future loses nothing.
-    pub(super) async fn is_again(&mut self) -> bool {
+    pub(crate) async fn is_again(&mut self) -> bool {
         if self.again {
             self.again = false;
             return true;
@@ -119,7 +178,7 @@ impl Attention {
     }
 
     /// Waits for `future`; `None` when a signal to end came first.
-    pub(super) async fn or_stopped<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn or_stopped<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = pin!(future);
         loop {
             tokio::select! {
@@ -134,7 +193,7 @@ impl Attention {
 
     /// Runs `command` to its end, for as long as `within`. A signal goes on to it, and a second
     /// one kills it; the answer waits for its end in any case.
-    pub(super) async fn run(&mut self, command: ShellCommand, within: Duration) -> io::Result<RunEnd> {
+    pub(crate) async fn run(&mut self, command: ShellCommand, within: Duration) -> io::Result<RunEnd> {
         let mut run = command.start(Vec::new())?;
         let mut late = pin!(tokio::time::sleep(within.min(RUN_MAX)));
         let (mut stopped, mut is_late) = (false, false);
@@ -142,6 +201,7 @@ impl Attention {
             tokio::select! {
                 status = run.ended() => {
                     let status = status?;
+                    run.take_rest().await;
                     return Ok(match (stopped, is_late) {
                         (true, _) => RunEnd::Stopped,
                         (false, true) => RunEnd::Late,
@@ -165,7 +225,7 @@ impl Attention {
 }
 
 /// How a command ended, for people.
-pub(super) fn told(status: ExitStatus) -> String {
+pub(crate) fn told(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(number)) => match Signal::try_from(number) {
@@ -194,6 +254,21 @@ mod tests {
         );
         assert_eq!(run("exit 7", b"").await, "exit code 7");
         assert_eq!(run("kill -TERM $$", b"").await, "ended by SIGTERM");
+    }
+
+    #[tokio::test]
+    async fn output_is_kept_up_to_a_bound_and_does_not_hold_up_the_end() {
+        let mut attention = Attention::new(tokio::sync::mpsc::unbounded_channel().1);
+        let long = Duration::from_secs(60);
+        let capture = Capture::default();
+        let command = ShellCommand::new("echo one; echo two >&2; sleep 300 & exit 3").captured(&capture);
+        let end = attention.run(command, long).await.expect("runs");
+        assert!(matches!(end, RunEnd::Ended(status) if status.code() == Some(3)), "{end:?}");
+        assert_eq!(capture.text(), "one\ntwo");
+        let capture = Capture::default();
+        let command = ShellCommand::new("head -c 1000000 /dev/zero | tr '\\0' x").captured(&capture);
+        attention.run(command, long).await.expect("runs");
+        assert_eq!(capture.text().len(), OUTPUT_BYTES_MAX);
     }
 
     #[tokio::test]
