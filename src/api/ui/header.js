@@ -204,6 +204,8 @@ export class Header {
       told = ["warn", "deaf", `${status.node} has heard no other agent for ${duration(age)}: what it shows may be old. Is its network cut?`];
     } else if (status?.leaving) {
       told = ["warn", "leaving", `${status.node} is leaving the cluster.`];
+    } else if (status?.catching_up === true) {
+      told = ["warn", "behind", `${status.node} is still catching up with the cluster: not everything is here yet.`];
     } else if (status?.encryption?.advice) {
       told = ["warn", "keys", status.encryption.advice];
     }

@@ -293,7 +293,7 @@ export class Services {
     }
     this.#attention.element.hidden = rows.length === 0 && causes.length > 0;
     this.#attention.setEmpty(
-      !store.ready ? "" : narrowed ? "No instance fits." : store.instances.size === 0 ? "Nothing is registered in this cluster yet: shoal register web http://10.0.0.7:8080 does it." : "Every instance passes its checks.",
+      !store.ready ? "" : narrowed ? "No instance fits." : store.instances.size === 0 ? "Nothing is registered in this cluster yet: shoal register web --port 8080 does it." : "Every instance passes its checks.",
     );
     setText(this.#attention.caption, narrowed ? "Instances found" : "Instances that need attention");
     this.#attention.show(rows);
