@@ -27,13 +27,15 @@ const GROWTH_KIB_MAX: u64 = 24 * 1024;
 
 /// Agents with a key file each, the first of which the others join.
 struct Cluster {
+    profile: &'static str,
     places: Vec<Place>,
     agents: Vec<Agent>,
 }
 
 impl Cluster {
-    fn start(count: usize, key: &KeyMaterial) -> Self {
-        let mut cluster = Self { places: (0..count).map(|_| Place::new()).collect(), agents: Vec::new() };
+    fn start(profile: &'static str, count: usize, key: &KeyMaterial) -> Self {
+        let places = (0..count).map(|_| Place::new()).collect();
+        let mut cluster = Self { profile, places, agents: Vec::new() };
         for n in 0..count {
             let file = cluster.places[n].path("keys");
             std::fs::write(&file, key.to_base64()).expect("writes");
@@ -48,7 +50,7 @@ impl Cluster {
     fn run(&self, n: usize) -> Agent {
         let file = self.places[n].path("keys").display().to_string();
         let via = self.agents.first().map(Agent::gossip);
-        let mut more = vec!["--key-file", &file];
+        let mut more = vec!["--profile", self.profile, "--key-file", &file];
         more.extend(via.iter().flat_map(|via| ["--join", via.as_str()]));
         self.places[n].start(&format!("n{n}"), &more)
     }
@@ -198,7 +200,7 @@ fn live_through_it(cluster: &mut Cluster, old: &KeyMaterial, new: &KeyMaterial) 
 #[test]
 fn strangers_who_do_everything_at_once_change_nothing() {
     let [old, new] = [1, 2].map(|n| KeyMaterial::from_bytes([n; 32]));
-    let mut cluster = Cluster::start(4, &old);
+    let mut cluster = Cluster::start("lan", 4, &old);
     let web = r#"{"Name": "web", "Port": 80, "Check": {"TTL": "1h", "Status": "passing"}}"#;
     assert_eq!(cluster.agents[0].put("/v1/agent/service/register", web).status, 200);
     let recorded = live_through_it(&mut cluster, &old, &new);
@@ -266,7 +268,7 @@ fn strangers_who_do_everything_at_once_change_nothing() {
 #[test]
 fn a_host_that_was_away_while_keys_changed_twice_comes_back_or_is_told_how() {
     let [first, second, third, fourth, fifth] = [1, 2, 3, 4, 5].map(|n| KeyMaterial::from_bytes([n; 32]));
-    let mut cluster = Cluster::start(4, &first);
+    let mut cluster = Cluster::start("local", 4, &first);
     let away = |cluster: &mut Cluster| {
         let agent = cluster.agents.pop().expect("is the last");
         agent.kill();
