@@ -13,7 +13,7 @@
 //!   view, plain ◄─ board ◄─ observers (one for each agent), shoppers
 //! ```
 //!
-//! [`board`] is a pure model; so is what it compares with, [`truth`].
+//! `board` is a pure model; so is what it compares with, `truth`.
 
 mod agents;
 mod args;

@@ -20,7 +20,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 /// Time between two requests.
 pub(super) const EVERY: Duration = Duration::from_millis(100);
-/// A shopper waits for so long, for the agent and for the service each.
+/// An agent answers from memory: one that takes so long stands still.
+const AGENT_PATIENCE: Duration = Duration::from_secs(1);
+/// A shopper waits for a service for so long.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Requests under way at one time.
 const UNDER_WAY_MAX: usize = 64;
@@ -61,13 +63,14 @@ impl Shoppers {
         let (service, turn) = (number % SERVICES.len(), number / SERVICES.len());
         let at = home.load(Ordering::Relaxed) % HOSTS;
         let from = Host::all().nth(at).expect("there are so many");
-        let (instance, outcome) = match timeout(PATIENCE, self.agents[at].resolve(SERVICES[service])).await {
-            Ok(Ok(found)) => self.visit(from, &found, turn).await,
-            Ok(Err(_)) | Err(_) => {
-                self.move_on(from, home).await;
-                (None, Err(Fault::AgentSilent(from)))
-            }
-        };
+        let (instance, outcome) =
+            match timeout(AGENT_PATIENCE, self.agents[at].resolve(SERVICES[service])).await {
+                Ok(Ok(found)) => self.visit(from, &found, turn).await,
+                Ok(Err(_)) | Err(_) => {
+                    self.move_on(from, home).await;
+                    (None, Err(Fault::AgentSilent(from)))
+                }
+            };
         let request = Request { at: Duration::ZERO, service, instance, outcome };
         // Nobody counts any more when this fails.
         self.requests.send((Instant::now(), request)).await.ok();

@@ -1,7 +1,7 @@
 //! Wall clocks. The protocol lives by another; people who compare logs do not.
 
 use super::super::finding::{Finding, Report, Severity};
-use super::{Facts, show_span, times};
+use super::{Facts, count, show_span, times};
 
 /// Clocks that are kept in step are within a fraction of this.
 const SKEW_MS: u64 = 2_000;
@@ -62,7 +62,7 @@ pub(super) fn judge(facts: &Facts, report: &mut Report) {
     }
     let most = skews.iter().map(|(_, skew)| skew.unsigned_abs()).max();
     let seen = most.map_or("no member told its clock".to_owned(), |most| {
-        format!("wall clocks of {} members are within {}", skews.len(), show_span(most))
+        format!("within {} of {}", show_span(most), count(skews.len(), "other member"))
     });
     report.pass_since(before, "clock", seen);
 }

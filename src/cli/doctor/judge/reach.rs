@@ -31,7 +31,8 @@ pub(super) fn judge(facts: &Facts, report: &mut Report) {
     let seen = match (times.iter().min(), times.iter().max()) {
         (Some(least), Some(most)) => {
             let (least, most) = (show_ms(*least), show_ms(*most));
-            format!("{} of {} answered, in {least} to {most}", times.len(), count(e.links.len(), "member"))
+            let times_taken = if least == most { least } else { format!("{least} to {most}") };
+            format!("{} of {} answered, in {times_taken}", times.len(), count(e.links.len(), "member"))
         }
         _ if e.others == 0 => "this node is alone: no other member is known".to_owned(),
         _ => "nobody was asked".to_owned(),

@@ -3,9 +3,6 @@
 use super::super::finding::{Finding, Report, Severity};
 use super::{Facts, count};
 
-/// Headers of IPv4 and UDP, which `ping` has none of.
-const HEADERS: u64 = 28;
-
 pub(super) fn judge(facts: &Facts, report: &mut Report) {
     let before = report.findings.len();
     let e = &facts.examination;
@@ -28,10 +25,10 @@ pub(super) fn judge(facts: &Facts, report: &mut Report) {
                     "something in between carries smaller packets only (a tunnel or an overlay network) and drops \
                      fragments: members look alive, but records and repairs do not arrive",
                 )
+                // ping adds as many bytes for its header as UDP does.
                 .remedy(format!(
-                    "find the size: `ping -M do -s {} {ip}` and smaller; then raise the MTU there, or set \
-                     max_datagram_bytes on all hosts to what gets through less {HEADERS} (at least 1200)",
-                    max.saturating_sub(8)
+                    "`ping -M do -s {max} {ip}` and smaller numbers: the largest that is answered is what \
+                     max_datagram_bytes may be, on all hosts alike (at least 1200); or raise the MTU in between"
                 )),
         );
     }
@@ -56,7 +53,7 @@ mod tests {
     fn the_direction_is_named_as_far_as_it_is_known() {
         let there = &found(judge, narrow(Some(false)))[0];
         assert_eq!((there.name, there.about.as_str()), ("large_lost_there", "n1 -> n3"));
-        assert!(there.remedy.contains("`ping -M do -s 1392 10.0.0.3`") && there.seen.contains("1400 bytes"));
+        assert!(there.remedy.contains("`ping -M do -s 1400 10.0.0.3`") && there.seen.contains("1400 bytes"));
         assert_eq!(found(judge, narrow(Some(true)))[0].about, "n3 -> n1");
         assert_eq!(names(judge, narrow(None)), ["large_lost"]);
     }
