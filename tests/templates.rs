@@ -168,9 +168,10 @@ fn no_file_loses_what_is_elsewhere_because_the_agent_begins_anew() {
     world.write("web.j2", WEB);
     let history =
         format!("debounce = '1ms'\nexec = 'wc -l <{} >>{}'", world.path("web"), world.path("history"));
-    world.write("shoal.toml", &world.entry("web.j2", "web", &history));
+    let peer = other.start("two", &[]);
+    let join = format!("join = {:?}\n", peer.gossip());
+    world.write("shoal.toml", &(join + &world.entry("web.j2", "web", &history)));
     let mut agent = world.start();
-    let peer = other.start("two", &["--join", &agent.gossip()]);
     register(&peer, "a", 80);
     world.becomes("web", "10.0.0.5:80\n", &agent);
     agent.get_until("/v1/shoal/status", |status| status["catching_up"] == false);
