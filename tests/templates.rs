@@ -161,3 +161,29 @@ fn the_configuration_that_is_shown_has_the_templates_and_reads_back() {
     world.write("again.toml", &shown.replace("no_persist = true\n", ""));
     assert_eq!(check("again.toml"), shown);
 }
+
+#[test]
+fn no_file_loses_what_is_elsewhere_because_the_agent_begins_anew() {
+    let (world, other) = (World::new(), Place::new());
+    world.write("web.j2", WEB);
+    let history =
+        format!("debounce = '1ms'\nexec = 'wc -l <{} >>{}'", world.path("web"), world.path("history"));
+    let peer = other.start("two", &[]);
+    let join = format!("join = {:?}\n", peer.gossip());
+    world.write("shoal.toml", &(join + &world.entry("web.j2", "web", &history)));
+    let mut agent = world.start();
+    register(&peer, "a", 80);
+    world.becomes("web", "10.0.0.5:80\n", &agent);
+    agent.get_until("/v1/shoal/status", |status| status["catching_up"] == false);
+    world.write("history", "");
+    for port in [81, 82, 83] {
+        agent.kill();
+        agent = world.start();
+        register(&peer, &format!("p{port}"), port);
+        let wanted: String = (80..=port).map(|port| format!("10.0.0.5:{port}\n")).collect();
+        world.becomes("web", &wanted, &agent);
+    }
+    let counts = fs::read_to_string(world.path("history")).expect("is there");
+    let counts: Vec<u32> = counts.lines().map(|line| line.trim().parse().expect("a number")).collect();
+    assert!(counts.is_sorted() && counts.first().is_some_and(|least| *least > 0), "{counts:?}");
+}

@@ -102,7 +102,13 @@ impl Publisher {
     }
 
     /// What the agent says of itself.
-    pub(super) fn status(&mut self, agent: &Agent, now: Instant, socket: SocketStats, turns: LoopStats) {
+    pub(super) fn status(
+        &mut self,
+        agent: &Agent,
+        now: Instant,
+        (socket, turns): (SocketStats, LoopStats),
+        catching_up: bool,
+    ) {
         let stats = agent.stats();
         // The own coordinate moves with every probe; once a second is soon enough to show it.
         self.member(agent, agent.identity().name.key());
@@ -113,6 +119,7 @@ impl Publisher {
             since_difference_ms: ago(stats.last_difference),
             since_heard_ms: ago(stats.last_heard),
             gossip_addr: agent.identity().addr.to_string(),
+            catching_up,
             leaving: agent.is_leaving(),
             key_advice: key_advice(agent, now),
             effective: effective(agent.effective()),

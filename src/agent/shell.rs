@@ -164,6 +164,7 @@ impl Shell {
         let index_seed = clock::unix_micros();
         let (builder, view) = ViewBuilder::new(identity.cluster.clone(), identity.name.key(), index_seed);
         let (core, local, book) = (config.core().clone(), run.local, run.address_book);
+        let has_peers = !config.join().is_empty() || !book.is_empty();
         let (id, seed, now) = (identity.clone(), rand::random(), clock.now());
         let mut agent = match keyring {
             Some(ring) => Agent::sealed(id, core, local, book, (ring, rand::random()), seed, now),
@@ -174,6 +175,7 @@ impl Shell {
         let mut publisher = Publisher::new(builder);
         publisher.set_clock(index_seed / 1_000);
         publisher.everything(&agent);
+        publisher.status(&agent, clock.now(), Default::default(), has_peers);
         publisher.publish();
 
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
@@ -238,6 +240,7 @@ impl Shell {
             shutdown,
             runtime: wiring.runtime.clone(),
             templates,
+            has_peers,
         });
         std::thread::Builder::new().name("shoal-protocol".to_owned()).spawn(move || {
             // Dropped last, also when the loop panics: the socket file is ours until then.

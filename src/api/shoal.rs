@@ -29,6 +29,7 @@ pub(super) fn status(call: &Call) -> Outcome {
         "incarnation": own.map(|own| own.member.incarnation),
         "tags": own.map(|own| &own.record.tags),
         "leaving": status.leaving,
+        "catching_up": status.catching_up,
         "encryption": super::keyring::summary(&view),
         "started_unix_ms": info.started_unix_ms,
         "members": counts(view.member_counts()),

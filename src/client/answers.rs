@@ -319,6 +319,9 @@ pub struct Status {
     pub cluster: Option<String>,
     /// Generation of this run, where the answer has it.
     pub generation: Option<u64>,
+    /// The agent has just started, and others have not told it all that they know: what is missing in its
+    /// answers may be there.
+    pub catching_up: bool,
     /// Everything the agent told.
     pub all: serde_json::Value,
 }
@@ -328,7 +331,8 @@ impl From<serde_json::Value> for Status {
         let text = |key: &str| all.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
         let (node, cluster) = (text("node"), text("cluster"));
         let generation = all.get("generation").and_then(serde_json::Value::as_u64);
-        Self { node, cluster, generation, all }
+        let catching_up = all.get("catching_up").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        Self { node, cluster, generation, catching_up, all }
     }
 }
 

@@ -66,6 +66,9 @@ pub struct AgentStatus {
     pub since_heard_ms: Option<u64>,
     /// `ip:port` that other agents are told.
     pub gossip_addr: String,
+    /// It has just started, and what it was told by others is not all yet: who acts on what is missing
+    /// should wait.
+    pub catching_up: bool,
     /// The agent is on its way out.
     pub leaving: bool,
     /// What is to be done about datagrams that cannot be opened here for want of their key.

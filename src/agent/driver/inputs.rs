@@ -190,6 +190,8 @@ impl Driver {
             }
             Event::Joined { via, members } => {
                 tracing::info!(%via, members, "joined the cluster");
+                self.status_stale = true;
+                self.status_at = now;
                 for (reply, result) in self.joiner.joined(members) {
                     self.answers.push(answer_later(reply, result));
                 }

@@ -41,6 +41,9 @@ use tokio_util::sync::CancellationToken;
 const PER_TURN_MAX: usize = 64;
 /// Between two reports of the agent on itself.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// Others that were there when this agent last ran, or that it is to join, are waited for so long until what
+/// is known without them is taken for all there is.
+const CATCH_UP_MAX: Duration = Duration::from_secs(30);
 /// The end of leaving, should the protocol not tell.
 const LEAVE_MAX: Duration = Duration::from_millis(4_600);
 /// Turns between two moments in which the runtime's other tasks certainly run.
@@ -90,6 +93,8 @@ pub(super) struct Parts {
     /// Where checks are carried out.
     pub(super) runtime: Handle,
     pub(super) templates: Templates,
+    /// There are others to ask: addresses to join through, or known from an earlier run.
+    pub(super) has_peers: bool,
 }
 
 /// What ended a wait.
@@ -149,6 +154,8 @@ pub(super) struct Driver {
     answers: Vec<Answer>,
     leave_by: Option<Instant>,
     leave_replies: Vec<Reply<()>>,
+    /// Until then what others know may be missing here; see [`CATCH_UP_MAX`].
+    catch_up_by: Option<Instant>,
     ended: Option<Ended>,
     members_changed: bool,
     others: usize,
@@ -200,6 +207,7 @@ impl Driver {
             answers: Vec::new(),
             leave_by: None,
             leave_replies: Vec::new(),
+            catch_up_by: parts.has_peers.then(|| now + CATCH_UP_MAX),
             ended: None,
             members_changed: true,
             others: 0,
@@ -234,7 +242,7 @@ impl Driver {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let status = (self.others > 0 || self.status_stale).then_some(self.status_at);
+        let status = self.wants_status().then_some(self.status_at);
         [
             self.agent.poll_timeout().map(|(at, _)| at),
             self.registrations.next_wake(),
@@ -246,6 +254,18 @@ impl Driver {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether what the agent says of itself may have changed. That it need not be waited for any longer
+    /// comes with time.
+    const fn wants_status(&self) -> bool {
+        self.others > 0 || self.status_stale || self.catch_up_by.is_some()
+    }
+
+    /// Whether there are others to ask, and none has told all that it knows. They may be away, too.
+    fn is_catching_up(&mut self, now: Instant) -> bool {
+        self.catch_up_by = self.catch_up_by.filter(|by| *by > now && !self.agent.has_joined());
+        self.catch_up_by.is_some()
     }
 
     async fn wait(&mut self) -> Woken {
@@ -321,8 +341,9 @@ impl Driver {
         if std::mem::take(&mut self.members_changed) {
             self.count_members(now);
         }
-        if self.status_at <= now && (self.others > 0 || self.status_stale) {
-            self.publisher.status(&self.agent, now, self.socket.stats(), self.stats);
+        if self.status_at <= now && self.wants_status() {
+            let catching_up = self.is_catching_up(now);
+            self.publisher.status(&self.agent, now, (self.socket.stats(), self.stats), catching_up);
             let moment = self.clock.moment();
             self.clock_watch.look(moment);
             self.agent.set_wall_clock(moment.unix_ms, moment.now);
@@ -366,7 +387,8 @@ impl Driver {
         for reply in self.leave_replies {
             self.answers.push(answer_later(reply, Ok(())));
         }
-        self.publisher.status(&self.agent, self.clock.now(), self.socket.stats(), self.stats);
+        let (now, stats) = (self.clock.now(), (self.socket.stats(), self.stats));
+        self.publisher.status(&self.agent, now, stats, false);
         self.publisher.publish();
         for answer in self.answers {
             answer();

@@ -22,6 +22,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const STATE: &str = "state";
 const KEYRING: &str = "keyring";
@@ -57,6 +58,22 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDi
     move |error| DataDirError::Io { what, path: path.to_owned(), error }
 }
 
+/// A command that an agent was about to start when it was killed has the lock until it runs a program of
+/// its own, a moment later: whoever is started in the killed one's place waits for that.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+#[expect(clippy::disallowed_methods, reason = "it is tried again, for half a second at most")]
+fn take(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    lock.try_lock()
+}
+
 /// A data directory that is locked by this process for as long as the value lives.
 #[derive(Debug)]
 pub(super) struct DataDir {
@@ -77,7 +94,7 @@ impl DataDir {
             .mode(0o600)
             .open(&lock_path)
             .map_err(io_error("open", &lock_path))?;
-        match lock.try_lock() {
+        match take(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();

@@ -123,7 +123,7 @@ async fn keep_rendered(
         return match render::once(plan, client, signals, output).await? {
             Outcome::Done => Ok(Exit::Done),
             // Whoever runs it once wants the files.
-            Outcome::Failed | Outcome::Stopped => Ok(Exit::No),
+            Outcome::Failed | Outcome::Stopped | Outcome::TooEarly => Ok(Exit::No),
             Outcome::Unanswered(error) => Err(error.into()),
         };
     }

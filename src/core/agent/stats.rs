@@ -52,6 +52,11 @@ impl Agent {
         }
     }
 
+    /// Whether it has taken over what a peer knew, since it started.
+    pub fn has_joined(&self) -> bool {
+        self.join.is_joined()
+    }
+
     pub(super) fn drop_counted(&mut self, why: &'static str) {
         *self.stats.dropped.entry(why).or_default() += 1;
     }

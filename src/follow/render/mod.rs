@@ -25,6 +25,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 const ROUNDS_MAX: usize = 16;
 /// The largest template that is read.
 const TEMPLATE_BYTES_MAX: u64 = 16 << 20;
+/// Wait before asking again an agent that has just started and does not know all yet.
+const CATCH_UP_PAUSE: Duration = Duration::from_millis(100);
 /// Wait before asking again an agent that did not answer.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Render when nothing changed for so long, unless another time is given.
@@ -104,6 +106,8 @@ pub(crate) enum Outcome {
     Stopped,
     /// The agent did not answer.
     Unanswered(Error),
+    /// It does not know all yet.
+    TooEarly,
 }
 
 /// Why files are not kept any longer.
@@ -122,7 +126,16 @@ pub(crate) async fn once<R: Report>(
     signals: UnboundedReceiver<Signal>,
     report: &mut R,
 ) -> Result<Outcome, R::Stop> {
-    Work::new(plan, client, signals).render_all(report).await
+    let mut work = Work::new(plan, client, signals);
+    loop {
+        match work.render_all(report).await? {
+            Outcome::TooEarly => match work.attention.or_stopped(tokio::time::sleep(CATCH_UP_PAUSE)).await {
+                Some(()) => {}
+                None => return Ok(Outcome::Stopped),
+            },
+            outcome => return Ok(outcome),
+        }
+    }
 }
 
 /// Renders whenever something changes. SIGHUP among `signals` renders again, any other is the end.
@@ -153,6 +166,8 @@ pub(crate) async fn keep<R: Report>(
                     WatchEvent::Resumed => report.remark("the agent is back"),
                     WatchEvent::Snapshot(_) | WatchEvent::Change(_) | WatchEvent::Other { .. } => {}
                 }
+                // What answers next may be another run of the agent, which knows nothing yet.
+                work.is_fresh |= !matches!(event, WatchEvent::Change(_) | WatchEvent::Other { .. });
                 if work.table.lock().take_event(&event) {
                     debounce.touch();
                 }
@@ -178,6 +193,12 @@ pub(crate) async fn keep<R: Report>(
                     report.remark(&format!("{error}; the files stay as they are, trying again"));
                 }
                 retry = Some(Instant::now() + RETRY_PAUSE);
+            }
+            Outcome::TooEarly => {
+                if !again {
+                    report.remark("the agent has just started and asks others; the files stay as they are until it knows");
+                }
+                retry = Some(Instant::now() + CATCH_UP_PAUSE);
             }
         }
     }
@@ -213,17 +234,28 @@ struct Work {
     table: SharedTable,
     renderer: Renderer,
     attention: Attention,
+    /// Whether the agent knows all that it can was not asked yet.
+    is_fresh: bool,
 }
 
 impl Work {
     fn new(plan: Plan, client: Client, signals: UnboundedReceiver<Signal>) -> Self {
         let table = SharedTable::default();
         let renderer = Renderer::new(&table);
-        Self { plan, client, table, renderer, attention: Attention::new(signals) }
+        Self { plan, client, table, renderer, attention: Attention::new(signals), is_fresh: true }
     }
 
     /// Renders every template, and runs the command if that replaced anything.
     async fn render_all<R: Report>(&mut self, report: &mut R) -> Result<Outcome, R::Stop> {
+        if self.is_fresh {
+            match self.attention.or_stopped(self.client.status()).await {
+                Some(Ok(status)) if status.catching_up => return Ok(Outcome::TooEarly),
+                Some(Ok(_)) => self.is_fresh = false,
+                Some(Err(error)) if may_pass(&error) => return Ok(Outcome::Unanswered(error)),
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(Outcome::Stopped),
+            }
+        }
         let before = self.table.lock().take_used();
         let (mut replaced, mut failed, mut ended) = (false, false, None);
         for at in 0..self.plan.files.len() {
@@ -310,7 +342,10 @@ impl Work {
             for topic in missing {
                 match self.attention.or_stopped(table::fetch(&self.client, &topic)).await {
                     Some(Ok(answer)) => self.table.lock().put(topic, answer),
-                    Some(Err(error)) if may_pass(&error) => return Err(Step::Unanswered(error)),
+                    Some(Err(error)) if may_pass(&error) => {
+                        self.is_fresh = true;
+                        return Err(Step::Unanswered(error));
+                    }
                     Some(Err(error)) => return Err(Step::Failed(format!("{name}: {error}"))),
                     None => return Err(Step::Stopped),
                 }

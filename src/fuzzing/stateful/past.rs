@@ -62,10 +62,13 @@ impl Past {
     }
 }
 
+/// A member: its life and incarnation, and how it is shown.
+type Known = (NodeKey, Option<(Epoch, u16)>, MemberStatus, SocketAddr);
+
 /// All that a datagram could change.
 #[derive(Debug, PartialEq)]
 pub(super) struct Shown {
-    members: Vec<(NodeKey, Option<(Epoch, u16)>, MemberStatus, SocketAddr)>,
+    members: Vec<Known>,
     table: u64,
     entries: usize,
     rumours: usize,
