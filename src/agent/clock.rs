@@ -43,11 +43,12 @@ impl Clock {
 }
 
 impl Moment {
-    /// What the wall clock shows at `instant`, as far as can be known now.
+    /// What the wall clock shows at `instant`, as far as can be known now; a part of a millisecond that is
+    /// to come is a whole one, so that nothing expires by being kept.
     pub(super) fn unix_ms_at(self, instant: Instant) -> u64 {
-        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-        let ahead = millis(instant.since(self.now));
-        self.unix_ms.saturating_add(ahead).saturating_sub(millis(self.now.since(instant)))
+        let millis = |nanos: u128| u64::try_from(nanos).unwrap_or(u64::MAX);
+        let ahead = millis(instant.since(self.now).as_nanos().div_ceil(1_000_000));
+        self.unix_ms.saturating_add(ahead).saturating_sub(millis(self.now.since(instant).as_millis()))
     }
 
     /// The instant at which the wall clock shows `unix_ms`; the start for all that lies before it.

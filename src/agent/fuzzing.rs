@@ -2,19 +2,37 @@
 
 use super::clock::Moment;
 use super::config;
-use super::persist::{Author, Saved, file_bytes, file_value, file_with};
-use crate::model::{Generation, Instant, LocalCommand, LocalState, NodeId, NodeName};
+use super::persist::{Author, Saved, file_bytes, file_value, file_with, keyring_bytes, keyring_value};
+use crate::core::Keyring;
+use crate::model::{Generation, Instant, KeyMaterial, LocalCommand, LocalState, NodeId, NodeName};
 use std::time::Duration;
 
 /// The state is saved and restored at the same moment, which makes no difference.
 const MOMENT: Moment = Moment { now: Instant::START, unix_ms: 1_700_000_000_000 };
 
-/// Reads a state file.
+/// Reads a state file, and the same bytes as the file of a keyring.
 pub(crate) fn state_file(data: &[u8]) {
     for file in [data.to_vec(), file_with(1, data), file_with(2, data)] {
-        let Some(saved) = file_value(&file) else { continue };
-        survives(&saved.restore(MOMENT));
+        if let Some(saved) = file_value(&file) {
+            survives(&saved.restore(MOMENT));
+        }
+        if let Some(ring) = keyring_value(&file) {
+            keyring(&ring);
+        }
     }
+}
+
+/// A keyring that was kept is written and read as the same, and goes together with that of a key file.
+fn keyring(kept: &Keyring) {
+    let bytes = keyring_bytes(kept).expect("a keyring can be written");
+    assert_eq!(keyring_value(&bytes).as_ref(), Some(kept), "a keyring changed on its way");
+    assert!(kept.accepted().contains_key(&kept.primary().id()), "what is sealed with is not accepted");
+    let file = Keyring::new(&[KeyMaterial::from_bytes([1; 32])]).expect("has a key");
+    let (mut one, mut other) = (kept.clone(), file.clone());
+    let (grew, _) = (one.merge(&file), other.merge(kept));
+    // One that has too many keys already takes no more; what it has stays.
+    assert!(one == other || (!grew && one == *kept), "two keyrings differ after each heard the other");
+    assert_eq!(Keyring::from_shared(&one.to_shared()), Some(one), "what was merged is not a keyring");
 }
 
 /// Whether these registrations are the same after they were saved and restored.

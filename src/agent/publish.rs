@@ -34,6 +34,11 @@ impl Publisher {
         Self { builder, dirty: true }
     }
 
+    /// What is copied from now on became known at this time, in milliseconds since 1970.
+    pub(super) fn set_clock(&mut self, unix_ms: u64) {
+        self.builder.set_clock(unix_ms);
+    }
+
     /// Copies everything, as at the start.
     pub(super) fn everything(&mut self, agent: &Agent) {
         for member in agent.members() {

@@ -1,19 +1,28 @@
 //! Taking over a configuration that was read again.
 //!
 //! Owns the list of what may change while the agent runs: the services and checks of definition
-//! files, tags, the log level and the keys in the key file. Anything else that differs is named, and
-//! waits for a restart. A reload is taken as a whole: all of it is tried before any of it is done.
+//! files, tags, the log level, the keys in the key file, and who may use the API. Anything else that
+//! differs is named, and waits for a restart. A reload is taken as a whole: all of it is tried before any of it is done.
 
 use super::config::{AgentConfig, Definitions};
 use super::keys;
 use super::logging::LogControl;
+use crate::api::access::Access;
 use crate::api::request::RequestError;
 use crate::core::Agent;
 use crate::model::{Instant, LocalCommand, LocalError};
 use std::sync::Arc;
 
 /// Keys that change without a restart.
-const LIVE: &[&str] = &["tag", "log_level"];
+const LIVE: &[&str] = &["tag", "log_level", "access", "http_hosts", "http_token_file"];
+
+/// What of the running agent a reload reaches beside the protocol.
+pub(super) struct Reach<'a> {
+    /// The log, if it is this agent's.
+    pub(super) log: Option<&'a LogControl>,
+    /// Who decides who may use the API.
+    pub(super) access: &'a Access,
+}
 
 /// Tries all of `new`. What has to be made durable before the rest may be done, if anything.
 pub(super) fn prepare(
@@ -32,7 +41,7 @@ pub(super) fn apply(
     current: &mut AgentConfig,
     new: AgentConfig,
     agent: &mut Agent,
-    log: Option<&LogControl>,
+    reach: &Reach<'_>,
     now: Instant,
 ) -> Result<(), RequestError> {
     let differing = current.differences(&new);
@@ -42,7 +51,7 @@ pub(super) fn apply(
         tracing::info!(tags = ?new.tags(), "tags changed");
     }
     if differing.iter().any(|key| key == "log_level")
-        && let Some(log) = log
+        && let Some(log) = reach.log
     {
         log.set(new.log_level());
         tracing::info!(log_level = new.log_level(), "the log level changed");
@@ -50,14 +59,26 @@ pub(super) fn apply(
     if !new.keys().is_empty() && agent.keyring().is_some() {
         keys::tell_left_out(&agent.add_file_keys(new.keys(), now));
     }
-    let waiting: Vec<&str> = differing.iter().map(String::as_str).filter(|key| !LIVE.contains(key)).collect();
+    let before = current.access().terms();
+    let kept = current.take_live_parts(new);
+    let terms = current.access().terms();
+    if terms != before {
+        tracing::info!(
+            rules = terms.rules != before.rules,
+            token = terms.token != before.token,
+            http_hosts = terms.hosts != before.hosts,
+            "who may use the API was changed"
+        );
+        reach.access.set(terms);
+    }
+    let waits = |key: &&str| !LIVE.contains(key) || kept.contains(key);
+    let waiting: Vec<&str> = differing.iter().map(String::as_str).filter(waits).collect();
     if !waiting.is_empty() {
         tracing::warn!(
             keys = waiting.join(", "),
             "these keys were changed and need a restart to take effect"
         );
     }
-    current.take_live_parts(new);
     Ok(())
 }
 

@@ -167,11 +167,13 @@ impl Shell {
         reload::take_definitions(&mut agent, config.definitions(), clock.now())
             .map_err(StartError::Definitions)?;
         let mut publisher = Publisher::new(builder);
+        publisher.set_clock(index_seed / 1_000);
         publisher.everything(&agent);
         publisher.publish();
 
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let dns_metrics = names.is_some().then(|| Arc::new(DnsMetrics::default()));
+        let access = Arc::new(config.access().build());
         let api = (wiring.api)(ApiParts {
             view: view.clone(),
             requests: requests.clone(),
@@ -184,7 +186,7 @@ impl Shell {
             config: shown(&config),
             dns: dns_metrics.clone(),
             logs: wiring.log.as_ref().map(LogControl::feed),
-            access: Arc::new(config.access().build()),
+            access: Arc::clone(&access),
         });
         let api = Server::start(wiring.runtime, api, unix, tcp)?;
         let dns = match (names, dns_metrics) {
@@ -224,6 +226,7 @@ impl Shell {
             requests: inbox,
             config,
             log: wiring.log,
+            access,
             shutdown,
             runtime: wiring.runtime.clone(),
         });

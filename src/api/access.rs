@@ -3,16 +3,19 @@
 //! Owns the decision, its words and its counters. A caller at the Unix socket is known by what the
 //! kernel says of it (`SO_PEERCRED`, unix(7)); one over TCP by a token (RFC 6750) and by the name it
 //! was told to ask (against DNS rebinding). Reads no file and resolves no name: rules come from the
-//! configuration, understood. Without rules, whoever may open the socket may do everything.
+//! configuration, understood, and can be exchanged while the agent runs. Without rules, whoever may open
+//! the socket may do everything.
 
 use super::App;
 use super::reply::Failure;
 use super::route::Endpoint;
+use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use subtle::ConstantTimeEq as _;
 
@@ -117,6 +120,14 @@ pub struct Rules {
 #[derive(Clone)]
 pub struct Token(String);
 
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other.0.as_bytes())
+    }
+}
+
+impl Eq for Token {}
+
 impl Token {
     /// Shortest and longest, in bytes.
     pub const BYTES: std::ops::RangeInclusive<usize> = 16..=512;
@@ -142,7 +153,7 @@ impl fmt::Debug for Token {
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want<'a> {
-    /// To hear that the agent runs.
+    /// To hear that the agent runs, or to get the dashboard's files, which hold no data.
     Nothing,
     /// To read.
     Read,
@@ -168,7 +179,7 @@ impl fmt::Display for Want<'_> {
 /// for administrators.
 pub(super) fn wanted(endpoint: Endpoint, method: &Method) -> Want<'static> {
     match endpoint {
-        Endpoint::Leader => Want::Nothing,
+        Endpoint::Leader | Endpoint::Dashboard | Endpoint::ToDashboard => Want::Nothing,
         Endpoint::RegisterService
         | Endpoint::DeregisterService
         | Endpoint::ServiceMaintenance
@@ -186,76 +197,21 @@ pub(super) fn wanted(endpoint: Endpoint, method: &Method) -> Want<'static> {
     }
 }
 
-/// The one place that says yes or no.
-#[derive(Debug, Default)]
-pub struct Access {
-    rules: Rules,
-    token: Option<Token>,
-    hosts: Vec<String>,
-    /// The user that the agent runs as.
-    owner: Option<u32>,
-    by_rule: AtomicU64,
-    by_token: AtomicU64,
-    by_host: AtomicU64,
+/// What is decided by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Whom the rules allow what.
+    pub rules: Rules,
+    /// What callers over TCP must tell, if anything.
+    pub token: Option<Token>,
+    /// What callers over TCP may ask for beside IP addresses and localhost, in lower case.
+    pub hosts: Vec<String>,
 }
 
-impl Access {
-    /// Decides by `rules`; callers over TCP must tell `token` and ask for an IP address, localhost
-    /// or one of `hosts` (in lower case).
-    pub fn new(rules: Rules, token: Option<Token>, hosts: Vec<String>) -> Self {
-        Self { rules, token, hosts, ..Self::default() }
-    }
-
-    /// The user that the agent runs as, who may change keys as root may.
-    #[must_use]
-    pub fn owned_by(self, uid: u32) -> Self {
-        Self { owner: Some(uid), ..self }
-    }
-
-    /// Whether it is root or the user that the agent runs as, over the Unix socket.
-    pub(super) fn owns(&self, caller: Caller) -> bool {
-        matches!(caller, Caller::Unix { uid, .. } if uid == 0 || Some(uid) == self.owner)
-    }
-
-    /// Whether `caller` may be given an answer to a question that reads, of which this is known. Counts
-    /// nothing and says nothing: it is for answers that are at hand, before anything else is looked at.
-    pub(super) fn lets_read(&self, caller: Caller, uri: &Uri, headers: &HeaderMap) -> bool {
-        let known = match caller {
-            Caller::Tcp(_) => self.asked_host(uri, headers).is_ok() && self.has_token(headers),
-            Caller::Unix { .. } | Caller::Unknown => true,
-        };
-        known && self.rules.read.as_ref().is_none_or(|allowed| allowed.covers(caller))
-    }
-
+impl Terms {
     /// Whether the token is told, where one is wanted.
     fn has_token(&self, headers: &HeaderMap) -> bool {
         self.token.as_ref().is_none_or(|token| told(headers).any(|told| token.is(told)))
-    }
-
-    /// Whether the request may be looked at: whom it was sent to and what it tells. `endpoint` is
-    /// what it asks, if there is such a thing.
-    pub(super) fn admits(
-        &self,
-        caller: Caller,
-        parts: &Parts,
-        endpoint: Option<Endpoint>,
-    ) -> Result<(), Failure> {
-        if !matches!(caller, Caller::Tcp(_)) {
-            return Ok(());
-        }
-        if let Err(host) = self.asked_host(&parts.uri, &parts.headers) {
-            let text = format!(
-                "Permission denied: Host {host:?}: want an IP address, localhost or a name in http_hosts"
-            );
-            return Err(refuse(&self.by_host, caller, text));
-        }
-        let open = endpoint.is_some_and(|e| wanted(e, &parts.method) == Want::Nothing);
-        if !open && !self.has_token(&parts.headers) {
-            let text = "Permission denied: want the token of http_token_file, as \
-                        \"Authorization: Bearer TOKEN\" or \"X-Consul-Token: TOKEN\"";
-            return Err(refuse(&self.by_token, caller, text.to_owned()));
-        }
-        Ok(())
     }
 
     /// A web page can make a browser ask this agent under the page's own name (DNS rebinding); what
@@ -280,15 +236,94 @@ impl Access {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         is_port(port) && (host == "localhost" || host.parse::<IpAddr>().is_ok() || self.hosts.contains(&host))
     }
+}
+
+/// The one place that says yes or no.
+#[derive(Debug, Default)]
+pub struct Access {
+    terms: ArcSwap<Terms>,
+    /// The user that the agent runs as.
+    owner: Option<u32>,
+    by_rule: AtomicU64,
+    by_token: AtomicU64,
+    by_host: AtomicU64,
+}
+
+impl Access {
+    /// Decides by `rules`; callers over TCP must tell `token` and ask for an IP address, localhost
+    /// or one of `hosts` (in lower case).
+    pub fn new(rules: Rules, token: Option<Token>, hosts: Vec<String>) -> Self {
+        Self::by(Terms { rules, token, hosts })
+    }
+
+    /// Decides by these.
+    pub fn by(terms: Terms) -> Self {
+        Self { terms: ArcSwap::from_pointee(terms), ..Self::default() }
+    }
+
+    /// Decides by these from the next request on. What was let in goes on to its end.
+    pub fn set(&self, terms: Terms) {
+        self.terms.store(Arc::new(terms));
+    }
+
+    /// The user that the agent runs as, who may change keys as root may.
+    #[must_use]
+    pub fn owned_by(self, uid: u32) -> Self {
+        Self { owner: Some(uid), ..self }
+    }
+
+    /// Whether it is root or the user that the agent runs as, over the Unix socket.
+    pub(super) fn owns(&self, caller: Caller) -> bool {
+        matches!(caller, Caller::Unix { uid, .. } if uid == 0 || Some(uid) == self.owner)
+    }
+
+    /// Whether `caller` may be given an answer to a question that reads, of which this is known. Counts
+    /// nothing and says nothing: it is for answers that are at hand, before anything else is looked at.
+    pub(super) fn lets_read(&self, caller: Caller, uri: &Uri, headers: &HeaderMap) -> bool {
+        let terms = self.terms.load();
+        let known = match caller {
+            Caller::Tcp(_) => terms.asked_host(uri, headers).is_ok() && terms.has_token(headers),
+            Caller::Unix { .. } | Caller::Unknown => true,
+        };
+        known && terms.rules.read.as_ref().is_none_or(|allowed| allowed.covers(caller))
+    }
+
+    /// Whether the request may be looked at: whom it was sent to and what it tells. `endpoint` is
+    /// what it asks, if there is such a thing.
+    pub(super) fn admits(
+        &self,
+        caller: Caller,
+        parts: &Parts,
+        endpoint: Option<Endpoint>,
+    ) -> Result<(), Failure> {
+        if !matches!(caller, Caller::Tcp(_)) {
+            return Ok(());
+        }
+        let terms = self.terms.load();
+        if let Err(host) = terms.asked_host(&parts.uri, &parts.headers) {
+            let text = format!(
+                "Permission denied: Host {host:?}: want an IP address, localhost or a name in http_hosts"
+            );
+            return Err(refuse(&self.by_host, caller, text));
+        }
+        let open = endpoint.is_some_and(|e| wanted(e, &parts.method) == Want::Nothing);
+        if !open && !terms.has_token(&parts.headers) {
+            let text = "Permission denied: want the token of http_token_file, as \
+                        \"Authorization: Bearer TOKEN\" or \"X-Consul-Token: TOKEN\"";
+            return Err(refuse(&self.by_token, caller, text.to_owned()));
+        }
+        Ok(())
+    }
 
     /// Whether `caller` may do what it wants.
     pub(super) fn permits(&self, caller: Caller, want: Want<'_>) -> Result<(), Failure> {
+        let terms = self.terms.load();
         let (rule, allowed) = match want {
             Want::Nothing | Want::Later => return Ok(()),
-            Want::Read => ("access.read".to_owned(), self.rules.read.as_ref()),
-            Want::Administer => ("access.administer".to_owned(), self.rules.administer.as_ref()),
+            Want::Read => ("access.read".to_owned(), terms.rules.read.as_ref()),
+            Want::Administer => ("access.administer".to_owned(), terms.rules.administer.as_ref()),
             Want::Register(name) => {
-                let Some(patterns) = &self.rules.register else { return Ok(()) };
+                let Some(patterns) = &terms.rules.register else { return Ok(()) };
                 match covering(patterns, name) {
                     Some((pattern, allowed)) => (format!("access.register.{pattern:?}"), Some(allowed)),
                     None => {
@@ -307,8 +342,8 @@ impl Access {
     }
 
     /// Whether names of services matter.
-    pub(super) const fn guards_names(&self) -> bool {
-        self.rules.register.is_some()
+    pub(super) fn guards_names(&self) -> bool {
+        self.terms.load().rules.register.is_some()
     }
 
     /// Appends its counters, as Prometheus text.

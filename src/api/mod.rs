@@ -28,6 +28,7 @@ mod local_reads;
 mod metrics;
 mod monitor;
 mod openapi;
+mod origin;
 mod query;
 mod rendered;
 mod reply;
@@ -38,6 +39,7 @@ mod shoal;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod ui;
 mod unsupported;
 mod watch;
 

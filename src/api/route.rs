@@ -8,10 +8,10 @@ use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
 use super::{
     App, agent, catalog, catalog_writes, coordinate, event, health, keyring, local, local_reads, metrics,
-    monitor, openapi, shoal, unsupported, watch,
+    monitor, openapi, origin, shoal, ui, unsupported, watch,
 };
 use axum::body::Body;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,6 +61,7 @@ pub(super) enum Endpoint {
     ShoalStatus,
     ShoalMembers,
     ShoalWatch,
+    ShoalChanges,
     ShoalRtt,
     Keyring,
     InstallKey,
@@ -68,6 +69,8 @@ pub(super) enum Endpoint {
     RemoveKey,
     OpenApi,
     Metrics,
+    Dashboard,
+    ToDashboard,
     KeyValue,
     Acl,
     Queries,
@@ -95,6 +98,7 @@ const ANY: &[Method] = &[Method::GET, Method::PUT, Method::POST, Method::DELETE,
 const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/", GET, Endpoint::Greeting),
     ("/metrics", GET, Endpoint::Metrics),
+    ("/ui", GET, Endpoint::ToDashboard),
     ("/v1/agent/service/register", PUT, Endpoint::RegisterService),
     ("/v1/agent/maintenance", PUT, Endpoint::NodeMaintenance),
     ("/v1/agent/check/register", PUT, Endpoint::RegisterCheck),
@@ -121,6 +125,7 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/shoal/status", GET, Endpoint::ShoalStatus),
     ("/v1/shoal/members", GET, Endpoint::ShoalMembers),
     ("/v1/shoal/watch", GET, Endpoint::ShoalWatch),
+    ("/v1/shoal/changes", GET, Endpoint::ShoalChanges),
     ("/v1/shoal/rtt", GET, Endpoint::ShoalRtt),
     ("/v1/shoal/keyring", GET, Endpoint::Keyring),
     ("/v1/shoal/keyring/install", PUT, Endpoint::InstallKey),
@@ -137,6 +142,7 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
 
 /// Paths with an id after them. None is a prefix of another.
 const WITH_ID: &[(&str, &[Method], Endpoint)] = &[
+    (ui::PLACE, GET, Endpoint::Dashboard),
     ("/v1/agent/service/deregister/", PUT, Endpoint::DeregisterService),
     ("/v1/agent/service/maintenance/", PUT, Endpoint::ServiceMaintenance),
     ("/v1/agent/check/deregister/", PUT, Endpoint::DeregisterCheck),
@@ -271,8 +277,14 @@ fn not_found(path: &str) -> Failure {
 async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
     let (parts, body) = request.into_parts();
     let caller = Caller::of(&parts.extensions);
-    let found = find(parts.uri.path());
+    let found = match find(parts.uri.path()) {
+        Some((methods, Endpoint::Greeting, id)) if ui::wants_page(&parts.headers) => {
+            Some((methods, Endpoint::ToDashboard, id))
+        }
+        found => found,
+    };
     app.access.admits(caller, &parts, found.map(|(_, endpoint, _)| endpoint))?;
+    origin::admits(&parts)?;
     let Some((methods, endpoint, id)) = found else {
         return Err(not_found(parts.uri.path()));
     };
@@ -299,9 +311,10 @@ async fn answer(app: Arc<App>, request: Request<Body>) -> Outcome {
 }
 
 /// Headers that some answer depends on.
-const HEADERS_READ: [HeaderName; 5] = [
+const HEADERS_READ: [HeaderName; 6] = [
     ACCEPT,
     CACHE_CONTROL,
+    IF_NONE_MATCH,
     HeaderName::from_static("x-consul-namespace"),
     HeaderName::from_static("x-consul-partition"),
     HeaderName::from_static("last-event-id"),
@@ -376,6 +389,7 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::ShoalStatus => shoal::status(&call),
         Endpoint::ShoalMembers => shoal::members(&call),
         Endpoint::ShoalWatch => watch::stream(&call),
+        Endpoint::ShoalChanges => watch::newest_changes(&call),
         Endpoint::ShoalRtt => coordinate::rtt(&call),
         Endpoint::Keyring => keyring::list(&call),
         Endpoint::InstallKey => keyring::install(call).await,
@@ -383,6 +397,8 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::RemoveKey => keyring::remove(call).await,
         Endpoint::OpenApi => Ok(openapi::document()),
         Endpoint::Metrics => metrics::prometheus(&call),
+        Endpoint::Dashboard => ui::file(&call),
+        Endpoint::ToDashboard => Ok(ui::moved()),
         Endpoint::AgentMetrics => metrics::agent(&call),
         Endpoint::Monitor => monitor::stream(&call),
         Endpoint::Host => agent::host(&call),

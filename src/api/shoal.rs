@@ -17,6 +17,9 @@ pub(super) fn status(call: &Call) -> Outcome {
     let status = view.status();
     let seconds = |ms: Option<u64>| ms.map(|ms| ms as f64 / 1_000.0);
     let own = view.own_member();
+    let ages = &status.propagation;
+    let buckets = ages.buckets.iter().map(|(us, n)| object!({ "le_s": *us as f64 / 1e6, "count": n }));
+    let buckets: Vec<Value> = buckets.collect();
     let answer = object!({
         "node": info.node.as_str(),
         "node_id": info.node_id.to_string(),
@@ -50,6 +53,7 @@ pub(super) fn status(call: &Call) -> Outcome {
         },
         "settings": info.settings,
         "effective": status.effective,
+        "propagation": { "buckets": buckets, "count": ages.count, "sum_s": ages.sum_us as f64 / 1e6 },
         "local_health": status.counters.get("shoal_local_health").copied().unwrap_or(0),
         "counters": status.counters,
         "versions": { "shoal": info.agent_version, "consul_api": super::CONSUL_VERSION },
@@ -69,6 +73,7 @@ pub(super) fn member(member: &crate::view::MemberView) -> Value {
         "incarnation": member.member.incarnation,
         "rtt_ms": member.member.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
         "version": member.record.agent_version,
+        "held": member.member.held,
     })
 }
 

@@ -10,5 +10,6 @@ mod errors;
 mod events;
 mod openapi;
 mod shapes;
+mod ui;
 mod watch;
 pub(super) mod world;

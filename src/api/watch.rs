@@ -1,14 +1,15 @@
-//! `shoal/watch`: changes as server-sent events.
+//! `shoal/watch`: changes as server-sent events; `shoal/changes`: the newest of them as a list.
 //!
 //! First a `snapshot`, then one `change` per change, each with the next number as its id: that of
 //! the log of all changes, or with `?service=` that of the changes of this service. A reader that
 //! comes back with `Last-Event-ID` gets what it missed while the log still has it, and a snapshot
-//! otherwise; numbers of an earlier run of the agent are below all of this one. Events are made
-//! when the connection takes them: a reader slower than the log is told `gone` and cut, and costs
+//! otherwise; numbers of an earlier run of the agent are below all of this one. With
+//! `?snapshot=members` a snapshot has no instances, for readers who have no room for all of them:
+//! a million are a gigabyte. Events are made when the connection takes them: a reader slower than the log is told `gone` and cut, and costs
 //! no memory meanwhile.
 
 use super::App;
-use super::reply::Outcome;
+use super::reply::{Failure, Outcome, json};
 use super::route::Call;
 use super::shapes::{AgentService, HealthCheck};
 use super::shoal::member;
@@ -27,6 +28,9 @@ use tokio::sync::OwnedSemaphorePermit;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Most changes turned into events at one time.
 const BATCH_MAX: usize = 256;
+/// Changes that are listed when the caller names no number, and at most.
+const LISTED: usize = 100;
+const LISTED_MAX: usize = 1_000;
 
 struct Watcher {
     app: Arc<App>,
@@ -45,6 +49,11 @@ struct Watcher {
 pub(super) fn stream(call: &Call) -> Outcome {
     let permit = call.app.waiter_permit()?;
     let service = Some(call.query.get("service")).filter(|name| !name.is_empty()).map(fold);
+    let instances = match call.query.get("snapshot") {
+        "" => true,
+        "members" => false,
+        other => return Err(Failure::bad(format!("snapshot={other}: want members, or no such parameter"))),
+    };
     let mut waiter = call.app.view.waiter();
     let view = waiter.load();
     let resume = call
@@ -68,7 +77,14 @@ pub(super) fn stream(call: &Call) -> Outcome {
                 watcher.ready.push_back(change_event(&view, change, watcher.service.is_some()));
             }
         }
-        None => watcher.ready.push_back(snapshot_event(&view, watcher.service.as_deref(), watcher.last)),
+        None => {
+            watcher.ready.push_back(snapshot_event(
+                &view,
+                watcher.service.as_deref(),
+                instances,
+                watcher.last,
+            ));
+        }
     }
     let events = stream::unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
@@ -143,7 +159,24 @@ impl Watcher {
     }
 }
 
-fn snapshot_event(view: &View, service: Option<&str>, index: u64) -> Event {
+/// The newest changes, oldest first: what a reader who comes now has missed.
+pub(super) fn newest_changes(call: &Call) -> Outcome {
+    let limit = match call.query.get("limit") {
+        "" => LISTED,
+        text => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LISTED_MAX).contains(limit))
+            .ok_or_else(|| Failure::bad(format!("limit={text}: want a number from 1 to {LISTED_MAX}")))?,
+    };
+    let view = call.app.view.load();
+    let changes: Vec<Value> =
+        view.log().newest(limit).map(|change| change_object(&view, change, false)).collect();
+    let answer = object!({ "index": view.log().last(), "changes": changes });
+    json(&answer, call.pretty())
+}
+
+fn snapshot_event(view: &View, service: Option<&str>, with_instances: bool, index: u64) -> Event {
     let data = match service {
         Some(name) => {
             let instances: Vec<Value> =
@@ -154,6 +187,7 @@ fn snapshot_event(view: &View, service: Option<&str>, index: u64) -> Event {
             let members: Vec<Value> = view.members().map(|m| member(m)).collect();
             let instances: Vec<Value> = view
                 .nodes()
+                .filter(|_| with_instances)
                 .flat_map(|node| node.instances.values().map(|i| instance(view, node, i)))
                 .collect();
             let checks: Vec<Value> = view
@@ -200,10 +234,16 @@ fn instance_object(
     })
 }
 
-/// One change. With `of_service` numbers count the changes of that service.
 fn change_event(view: &View, change: &Change, of_service: bool) -> Event {
+    let data = change_object(view, change, of_service);
+    Event::default().event("change").id(data["index"].to_string()).data(data.to_string())
+}
+
+/// One change. With `of_service` numbers count the changes of that service.
+fn change_object(view: &View, change: &Change, of_service: bool) -> Value {
     let number = if of_service { change.service_sequence } else { change.sequence };
-    let mut data = object!({ "index": number, "node": change.node.as_str() });
+    let mut data =
+        object!({ "index": number, "at_unix_ms": change.at_unix_ms, "node": change.node.as_str() });
     let node = view.node(change.node.as_str());
     let address = node.map(|node| node.record.addr.ip().to_string());
     let instance_at = |i: &Instance, health: Option<Health>| {
@@ -237,7 +277,7 @@ fn change_event(view: &View, change: &Change, of_service: bool) -> Event {
     data["kind"] = object!(kind);
     data["service"] = object!(change.service.as_deref());
     data[field] = value;
-    Event::default().event("change").id(number.to_string()).data(data.to_string())
+    data
 }
 
 fn check_object(check: &crate::view::Check) -> Value {

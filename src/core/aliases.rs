@@ -2,7 +2,8 @@
 //!
 //! Owns which checks of this host do, and for whom, and the verdict on those whose target is on this
 //! host. The verdict looks through checks that stand for others themselves, down to ones with results
-//! of their own, so that two that stand for each other cannot hold each other critical.
+//! of their own, so that two that stand for each other cannot hold each other critical. After a change
+//! only those are looked at that it can reach.
 
 use crate::model::{Alias, CheckId, CheckKind, CheckStatus, InstanceId, LocalCheck, LocalState, NodeKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +15,30 @@ pub(super) type Verdict = (CheckStatus, String);
 #[derive(Debug)]
 pub(super) struct Aliases {
     own: NodeKey,
-    targets: BTreeMap<CheckId, NodeKey>,
+    targets: BTreeMap<CheckId, (NodeKey, Option<InstanceId>)>,
     by_node: BTreeMap<NodeKey, BTreeSet<CheckId>>,
+    /// Of those whose target is on this host: by the instance, `None` for the node itself.
+    here: BTreeMap<Option<InstanceId>, BTreeSet<CheckId>>,
+}
+
+/// What was changed on this host.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// Instances that came, went, or have other checks or results; `None` is the node itself.
+    pub(super) of: BTreeSet<Option<InstanceId>>,
+    /// Checks that are new or defined anew.
+    pub(super) defined: BTreeSet<CheckId>,
+}
+
+impl Changed {
+    /// Anything may have.
+    pub(super) fn all() -> Self {
+        Self { of: BTreeSet::from([None]), defined: BTreeSet::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.of.is_empty() && self.defined.is_empty()
+    }
 }
 
 /// What a check is said to stand for, if it does.
@@ -28,7 +51,7 @@ pub(super) fn alias_of(check: &LocalCheck) -> Option<&Alias> {
 
 impl Aliases {
     pub(super) const fn new(own: NodeKey) -> Self {
-        Self { own, targets: BTreeMap::new(), by_node: BTreeMap::new() }
+        Self { own, targets: BTreeMap::new(), by_node: BTreeMap::new(), here: BTreeMap::new() }
     }
 
     fn target(&self, alias: &Alias) -> NodeKey {
@@ -39,22 +62,23 @@ impl Aliases {
     pub(super) fn put(&mut self, check: &LocalCheck) -> (Option<NodeKey>, Option<NodeKey>) {
         let id = &check.definition.id;
         let before = self.remove(id);
-        let after = alias_of(check).map(|alias| self.target(alias));
-        if let Some(node) = after {
-            self.targets.insert(id.clone(), node);
-            self.by_node.entry(node).or_default().insert(id.clone());
+        let after = alias_of(check).map(|alias| (self.target(alias), alias.service.clone()));
+        if let Some((node, service)) = &after {
+            self.by_node.entry(*node).or_default().insert(id.clone());
+            if *node == self.own {
+                self.here.entry(service.clone()).or_default().insert(id.clone());
+            }
+            self.targets.insert(id.clone(), (*node, service.clone()));
         }
-        (before, after)
+        (before, after.map(|(node, _)| node))
     }
 
     /// The check is gone. Gives back whom it stood for.
     pub(super) fn remove(&mut self, id: &CheckId) -> Option<NodeKey> {
-        let node = self.targets.remove(id)?;
-        if let Some(ids) = self.by_node.get_mut(&node) {
-            ids.remove(id);
-            if ids.is_empty() {
-                self.by_node.remove(&node);
-            }
+        let (node, service) = self.targets.remove(id)?;
+        remove_from(&mut self.by_node, &node, id);
+        if node == self.own {
+            remove_from(&mut self.here, &service, id);
         }
         Some(node)
     }
@@ -64,9 +88,31 @@ impl Aliases {
         self.by_node.get(&node).into_iter().flatten().cloned().collect()
     }
 
-    /// Whether any check stands for something on this host.
-    pub(super) fn any_here(&self) -> bool {
-        self.by_node.contains_key(&self.own)
+    /// The checks that stand for something on this host and may be other than they were, now that this
+    /// has changed. One that stands for an instance is a check of another, which others stand for; and the
+    /// node's own checks are everybody's.
+    pub(super) fn reached(&self, state: &LocalState, changed: &Changed) -> Vec<CheckId> {
+        if self.here.is_empty() {
+            return Vec::new();
+        }
+        let is_here = |id: &&CheckId| self.targets.get(*id).is_some_and(|(node, _)| *node == self.own);
+        let mut reached: BTreeSet<CheckId> = changed.defined.iter().filter(is_here).cloned().collect();
+        let mut seen = changed.of.clone();
+        let mut todo: Vec<Option<InstanceId>> = seen.iter().cloned().collect();
+        while let Some(of) = todo.pop() {
+            if of.is_none() {
+                return self.of_node(self.own);
+            }
+            for id in self.here.get(&of).into_iter().flatten() {
+                if reached.insert(id.clone())
+                    && let Some(check) = state.checks.get(id)
+                    && seen.insert(check.definition.service_id.clone())
+                {
+                    todo.push(check.definition.service_id.clone());
+                }
+            }
+        }
+        reached.into_iter().collect()
     }
 
     /// What the check `id` is, whose target is on this host.
@@ -105,6 +151,15 @@ impl Aliases {
                 }
                 _ => worst.take(&check.definition.name, check.status, &check.output),
             }
+        }
+    }
+}
+
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<CheckId>>, key: &K, id: &CheckId) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.remove(id);
+        if ids.is_empty() {
+            index.remove(key);
         }
     }
 }

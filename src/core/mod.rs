@@ -27,6 +27,7 @@ mod leave;
 pub mod local;
 mod proof;
 mod sealing;
+mod seen;
 mod settled;
 pub mod stats;
 mod swim;

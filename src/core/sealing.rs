@@ -5,18 +5,17 @@
 //! comes from outside, as a seed: 32 bytes of the system's for an agent that ships.
 
 use crate::core::keyring::Keyring;
+use crate::core::seen::Seen;
 use crate::model::{Instant, KeyId};
 use crate::wire::Dropped;
 use crate::wire::datagram::Header;
 use crate::wire::seal::{NONCE_BYTES, SealKey};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Datagrams whose copies are known for such.
-const SEEN_MAX: usize = 16_384;
 /// Peers that are remembered for not sealing with our primary key.
 const OTHERS_MAX: usize = 1_024;
 /// What was sealed with a key before it was removed is on its way for this long.
@@ -25,30 +24,6 @@ const RETIRED_FOR: Duration = Duration::from_secs(5);
 const STRANGE_MAX: usize = 16;
 /// Between two times that it says so of one key.
 const STRANGE_AGAIN: Duration = Duration::from_secs(60);
-
-/// A window over the nonces of what was opened. Only what carries a good seal gets into it, so
-/// nobody without a key can push anything out.
-#[derive(Debug, Default)]
-struct Seen {
-    set: BTreeSet<[u8; NONCE_BYTES]>,
-    order: VecDeque<[u8; NONCE_BYTES]>,
-}
-
-impl Seen {
-    /// Says whether it is seen for the first time, as far as is known.
-    fn insert(&mut self, nonce: [u8; NONCE_BYTES]) -> bool {
-        if !self.set.insert(nonce) {
-            return false;
-        }
-        if self.order.len() >= SEEN_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.set.remove(&oldest);
-        }
-        self.order.push_back(nonce);
-        true
-    }
-}
 
 /// A datagram could not be opened for want of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,14 +56,16 @@ pub(crate) struct Sealing {
 
 impl Sealing {
     pub(crate) fn new(ring: Keyring, cluster: &str, nonces: [u8; 32]) -> Self {
+        let mut nonces = StdRng::from_seed(nonces);
+        let seen = Seen::new(nonces.random());
         let mut sealing = Self {
             primary: ring.primary().id(),
             ring,
             cluster: cluster.to_owned(),
             keys: BTreeMap::new(),
             retired: BTreeMap::new(),
-            nonces: StdRng::from_seed(nonces),
-            seen: Seen::default(),
+            nonces,
+            seen,
             others: BTreeMap::new(),
             strange: BTreeMap::new(),
             last_strange: None,
@@ -209,6 +186,7 @@ impl Sealing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::seen::SEEN_MAX;
     use crate::model::KeyMaterial;
     use crate::wire::{ClusterHash, DatagramBuilder, Frame, datagram};
 
@@ -249,7 +227,7 @@ mod tests {
         assert_eq!(open(&mut b, &said[1], Instant::START), Err(Dropped::Replayed));
         // The window is bounded: what is older than it is known by its content only.
         assert_eq!(open(&mut b, &said[0], Instant::START), Ok(()));
-        assert_eq!(b.seen.set.len(), SEEN_MAX);
+        assert_eq!(b.seen.len(), SEEN_MAX);
     }
 
     #[test]

@@ -45,8 +45,9 @@ pub fn frame(data: &[u8]) {
     }
 }
 
-/// A state file, as it is and as the payload of a whole one: what is restored can be saved, and is
-/// restored as the same.
+/// A file of the data directory, as it is and as the payload of a whole one, of registrations or of the
+/// keyring: what is restored can be saved, and is restored as the same. Keyrings that were kept are merged
+/// to the same from either side.
 pub fn state_file(data: &[u8]) {
     shell::fuzzing::state_file(data);
 }
@@ -93,18 +94,25 @@ fn addr(n: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], n))
 }
 
-/// An agent with small limits, so that they are reached.
-fn one_agent(name: &str, n: u16) -> Agent {
-    let identity = Identity {
+fn identity(name: &str, n: u16, generation: Generation) -> Identity {
+    Identity {
         cluster: CLUSTER.to_owned(),
         name: NodeName::new(name).expect("is a name"),
         id: NodeId::from_random(u128::from(n)),
         addr: addr(n),
-        generation: Generation(1_000),
+        generation,
         tags: BTreeMap::new(),
-    };
+    }
+}
+
+/// Small limits, so that they are reached.
+fn small() -> Config {
     let settings =
         Settings { max_members: 20, max_entries_per_node: 30, max_rumours: 64, ..Settings::local() };
-    let config = Config::new(settings).expect("is valid");
-    Agent::new(identity, config, LocalState::default(), Vec::new(), u64::from(n), Instant::START)
+    Config::new(settings).expect("is valid")
+}
+
+fn one_agent(name: &str, n: u16) -> Agent {
+    let identity = identity(name, n, Generation(1_000));
+    Agent::new(identity, small(), LocalState::default(), Vec::new(), u64::from(n), Instant::START)
 }

@@ -1,22 +1,25 @@
 //! One agent between a peer that is what it says and a stranger who says anything.
 //!
 //! The bytes choose what happens: registrations, time, what the two agents say to each other and how
-//! it arrives, and what the stranger makes of it. A twin of the agent gets the very same inputs.
+//! it arrives, and what the stranger makes of it. A twin of the agent gets the very same inputs. The two
+//! seal what they say or do not; then strangers have heard it, and have the key or have it not.
+
+mod lies;
+mod past;
+mod sealed;
 
 use super::input::Input;
 use super::{CLUSTER, addr, one_agent};
 use crate::core::{Agent, Event, Outgoing};
 use crate::model::{
-    CheckDefinition, CheckId, CheckKind, CheckStatus, Entry, EntryKey, Extensions, Generation, InstanceId,
-    Instant, LocalCommand, NodeId, NodeKey, NodeName, ServiceDefinition, ServiceName, ServiceRecord, Version,
-    Weights,
+    CheckDefinition, CheckId, CheckKind, Entry, EntryKey, Extensions, Generation, InstanceId, Instant, KeyId,
+    LocalCommand, ServiceDefinition, ServiceName, ServiceRecord, Weights,
 };
-use crate::wire::frame::{
-    Accusation, Answer, Ask, Body, Charge, Digest, Epoch, Head, Item, JoinRequest, Liveness, MemberUpdate,
-    NameClaim, Page, Record, Row, RowTable, SwimFrame, SwimMessage, Want,
-};
-use crate::wire::{ClusterHash, DatagramBuilder, Frame, record};
-use bytes::Bytes;
+use crate::wire::seal::NONCE_BYTES;
+use crate::wire::{ClusterHash, DatagramBuilder};
+use lies::{any_addr, any_name, any_status, lie};
+use past::Past;
+use sealed::Strangers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,8 +27,11 @@ use std::time::Duration;
 /// What one run may do, so that none takes long.
 const STEPS_MAX: usize = 300;
 const TIME_MAX: Duration = Duration::from_secs(600);
-/// Datagrams that the stranger has heard.
+/// Datagrams that the stranger has heard: the last ones, and the first.
 const HEARD_MAX: usize = 64;
+const RECORDED_MAX: usize = 256;
+/// Times that our agent is started again.
+const LIVES_MAX: u8 = 8;
 /// Timers that may ring at one instant; more is a loop.
 const RINGS_MAX: usize = 1_000;
 
@@ -35,8 +41,14 @@ const PEER: (&str, u16) = ("peer", 2);
 /// Plays what the bytes say, and checks after each step what must hold.
 pub fn agent(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut world = World::new();
-    if input.flip() {
+    let first = input.byte();
+    let mut world = World::new(match (first / 2) % 3 {
+        0 => Strangers::Plain,
+        1 => Strangers::Outside,
+        _ => Strangers::Inside,
+    });
+    world.drain();
+    if first.is_multiple_of(2) {
         world.join();
     }
     for _ in 0..STEPS_MAX {
@@ -57,6 +69,26 @@ struct World {
     to_ours: VecDeque<Vec<u8>>,
     to_peer: VecDeque<Vec<u8>>,
     heard: VecDeque<Vec<u8>>,
+    recorded: Vec<Vec<u8>>,
+    strangers: Strangers,
+    /// Nonces of what this run of our agent has opened.
+    opened: BTreeSet<[u8; NONCE_BYTES]>,
+    accepted: BTreeSet<KeyId>,
+    /// Keys that were accepted, and when that ended.
+    retired: BTreeMap<KeyId, Instant>,
+    past_of_ours: Past,
+    past_of_peer: Past,
+    /// Runs of our agent that said goodbye.
+    left: BTreeSet<Generation>,
+    /// A member was declared to have left by hand.
+    forced: bool,
+    /// Our agent has said goodbye.
+    gone: bool,
+    lives_left: u8,
+    /// Datagrams that our agent sent, events that it told, and lies that were sealed.
+    said: u64,
+    told: u64,
+    lies: u64,
     registered: BTreeMap<InstanceId, String>,
     runs: BTreeSet<(CheckId, u64)>,
     /// A stranger's claim has ended it, as the user was told.
@@ -64,16 +96,32 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let [ours, twin] = [(); 2].map(|()| one_agent(OURS.0, OURS.1));
+    fn new(strangers: Strangers) -> Self {
+        let start =
+            |who: (&str, u16)| if strangers.seal() { sealed::first(who) } else { one_agent(who.0, who.1) };
+        let [ours, twin] = [(); 2].map(|()| start(OURS));
         Self {
             now: Instant::START,
             ours,
             twin,
-            peer: one_agent(PEER.0, PEER.1),
+            peer: start(PEER),
             to_ours: VecDeque::new(),
             to_peer: VecDeque::new(),
             heard: VecDeque::new(),
+            recorded: Vec::new(),
+            strangers,
+            opened: BTreeSet::new(),
+            accepted: BTreeSet::new(),
+            retired: BTreeMap::new(),
+            past_of_ours: Past::default(),
+            past_of_peer: Past::default(),
+            left: BTreeSet::new(),
+            forced: false,
+            gone: false,
+            lives_left: LIVES_MAX,
+            said: 0,
+            told: 0,
+            lies: 0,
             registered: BTreeMap::new(),
             runs: BTreeSet::new(),
             stopped: false,
@@ -98,7 +146,9 @@ impl World {
     }
 
     fn step(&mut self, input: &mut Input<'_>) {
-        match input.byte() % 16 {
+        // What only agents that seal can do comes beside what all do.
+        let kinds = if self.strangers.seal() { 24 } else { 16 };
+        match input.byte() % kinds {
             0 => self.register(input),
             1 => self.deregister(input),
             2 => self.heartbeat(input),
@@ -108,12 +158,12 @@ impl World {
                 let from = any_addr(input);
                 let mut bytes = header();
                 bytes.extend(input.bytes());
-                self.hear(from, &bytes);
+                self.hear_anything(from, &bytes);
             }
             6 => {
                 let from = any_addr(input);
                 let bytes = input.bytes();
-                self.hear(from, bytes);
+                self.hear_anything(from, bytes);
             }
             7 | 8 => self.mutate(input),
             9 => {
@@ -126,19 +176,25 @@ impl World {
             }
             11 => {
                 let (name, prune) = (any_name(input), input.flip());
-                let _ = self.both(|agent, now| agent.force_leave(&name, prune, now));
+                self.forced |= self.both(|agent, now| agent.force_leave(&name, prune, now)).is_ok();
             }
             12 => self.find(input),
             13 => self.deliver(input.below(8)),
-            _ => {
+            14 | 15 => {
                 let from = any_addr(input);
                 let mut datagram = DatagramBuilder::new(ClusterHash::of(CLUSTER), 1_400);
                 for _ in 0..=input.below(3) {
                     datagram.push(&lie(input));
                 }
-                self.hear(from, &datagram.finish());
+                self.hear_anything(from, &datagram.finish());
             }
+            _ => self.sealed_step(input),
         }
+    }
+
+    /// What somebody made without a key.
+    fn hear_anything(&mut self, from: SocketAddr, bytes: &[u8]) {
+        if self.strangers.seal() { self.outside(from, bytes) } else { self.hear(from, bytes) }
     }
 
     fn hear(&mut self, from: SocketAddr, bytes: &[u8]) {
@@ -190,13 +246,13 @@ impl World {
     fn mutate(&mut self, input: &mut Input<'_>) {
         let from = any_addr(input);
         let at = usize::from(input.byte());
-        let Some(said) = self.heard.get(at % self.heard.len().max(1)) else { return };
+        let Some(said) = self.heard.get(at % self.heard.len().max(1)).cloned() else { return };
         let mut bytes = said.clone();
         for _ in 0..input.below(4) {
             let at = usize::from(u16::from_le_bytes([input.byte(), input.byte()])) % bytes.len();
             bytes[at] = input.byte();
         }
-        self.hear(from, &bytes);
+        if bytes == said { self.arrive(from, &bytes) } else { self.hear_anything(from, &bytes) }
     }
 
     /// What the two say to each other arrives; of every `lost` datagrams one does not.
@@ -204,7 +260,7 @@ impl World {
         for n in 1..=64 {
             let arrives = lost < 2 || n % lost != 0;
             if let Some(bytes) = self.to_ours.pop_front().filter(|_| arrives) {
-                self.hear(addr(PEER.1), &bytes);
+                self.arrive(addr(PEER.1), &bytes);
             }
             if let Some(bytes) = self.to_peer.pop_front().filter(|_| arrives) {
                 self.peer.handle_datagram(addr(OURS.1), &bytes, self.now);
@@ -245,6 +301,7 @@ impl World {
             assert_eq!(out, same, "the twin says something else");
             let Some(Outgoing { to, bytes }) = out else { break };
             assert!(bytes.len() <= max, "a datagram of {} bytes, want at most {max}", bytes.len());
+            self.said += 1;
             self.overhear(&bytes);
             if to == addr(PEER.1) && self.to_peer.len() < 256 {
                 self.to_peer.push_back(bytes);
@@ -260,6 +317,8 @@ impl World {
         loop {
             let (event, same) = (self.ours.poll_event(), self.twin.poll_event());
             assert_eq!(event, same, "the twin sees something else");
+            // That a key is missing is told of whatever it sealed.
+            self.told += u64::from(!matches!(event, None | Some(Event::KeyMissing(_))));
             match event {
                 None => break,
                 Some(Event::NameTaken { .. }) => self.stopped = true,
@@ -274,9 +333,15 @@ impl World {
             self.heard.pop_front();
         }
         self.heard.push_back(bytes.to_vec());
+        if self.recorded.len() < RECORDED_MAX {
+            self.recorded.push(bytes.to_vec());
+        }
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
+        if self.strangers.seal() {
+            self.check_sealed();
+        }
         let (ours, config) = (&self.ours, self.ours.config());
         assert_eq!(ours.root_digest(), self.twin.root_digest(), "the same inputs, another table");
         assert!(ours.members().count() <= config.max_members + 1, "{} members", ours.members().count());
@@ -293,7 +358,7 @@ impl World {
         let local: BTreeMap<InstanceId, String> =
             ours.local().services.iter().map(|(id, s)| (id.clone(), s.name.to_string())).collect();
         assert_eq!(local, self.registered, "a registration came or went by itself");
-        if self.stopped {
+        if self.stopped || self.gone {
             return;
         }
         let own = ours.identity().name.key();
@@ -341,183 +406,5 @@ fn ttl_check(service: &InstanceId) -> CheckDefinition {
         interval: String::new(),
         timeout: String::new(),
         deregister_critical_after: None,
-    }
-}
-
-fn any_status(input: &mut Input<'_>) -> CheckStatus {
-    [CheckStatus::Passing, CheckStatus::Warning, CheckStatus::Critical][input.below(3)]
-}
-
-fn any_addr(input: &mut Input<'_>) -> SocketAddr {
-    addr(u16::from(input.byte() % 32))
-}
-
-fn any_name(input: &mut Input<'_>) -> NodeName {
-    let name = match input.byte() % 32 {
-        0 => OURS.0.to_owned(),
-        1 => PEER.0.to_owned(),
-        n => format!("ghost{n}"),
-    };
-    NodeName::new(name).expect("is a name")
-}
-
-fn any_key(input: &mut Input<'_>) -> NodeKey {
-    any_name(input).key()
-}
-
-/// Around those that are in use, and at the ends.
-fn any_number(input: &mut Input<'_>) -> u64 {
-    match input.byte() {
-        255 => u64::MAX,
-        254 => Generation::MAX.0,
-        n if n < 32 => u64::from(n),
-        n => 960 + u64::from(n),
-    }
-}
-
-fn any_epoch(input: &mut Input<'_>) -> Epoch {
-    let epoch = Epoch::first_of(Generation(any_number(input)));
-    if input.flip() { epoch } else { epoch.next() }
-}
-
-fn any_head(input: &mut Input<'_>) -> Head {
-    Head {
-        owner: any_key(input),
-        generation: Generation(any_number(input)),
-        version: Version(any_number(input)),
-        digest: any_number(input),
-    }
-}
-
-fn any_item(input: &mut Input<'_>) -> Item {
-    let id = instance(input.byte() % 64);
-    let body = match input.byte() % 4 {
-        0 => Body::Deleted,
-        1 => Body::Large(any_number(input) as u32),
-        2 => Body::Bytes(Bytes::copy_from_slice(input.bytes())),
-        _ => Body::Bytes(Bytes::from(record::encode(&Entry::Service(service(&id, "lie"))))),
-    };
-    let kind = [1, 1, 0, 2, 9][input.below(5)];
-    let id = if kind == 0 { String::new() } else { id.to_string() };
-    Item { version: Version(any_number(input)), kind, id, body }
-}
-
-fn any_update(input: &mut Input<'_>) -> MemberUpdate {
-    let states = [Liveness::Alive, Liveness::Suspect, Liveness::Down, Liveness::Left];
-    MemberUpdate {
-        key: any_key(input),
-        epoch: any_epoch(input),
-        incarnation: any_number(input) as u16,
-        state: states[input.below(4)],
-        addr: any_addr(input),
-    }
-}
-
-fn any_page(input: &mut Input<'_>) -> Page {
-    Page {
-        owner: any_key(input),
-        generation: Generation(any_number(input)),
-        from: Version(any_number(input)),
-        survivors: (0..input.below(3)).map(|_| any_number(input)).collect(),
-        items: (0..input.below(4)).map(|_| any_item(input)).collect(),
-        next: input.flip().then(|| Version(any_number(input))),
-        complete_to: Version(any_number(input)),
-    }
-}
-
-fn any_table(input: &mut Input<'_>) -> RowTable {
-    RowTable {
-        generation: Generation(any_number(input)),
-        complete_to: Version(any_number(input)),
-        newest: Version(any_number(input)),
-        digest: any_number(input),
-    }
-}
-
-/// A frame that is well formed, and about somebody.
-fn lie(input: &mut Input<'_>) -> Frame {
-    match input.byte() % 14 {
-        0 => Frame::Members((0..=input.below(8)).map(|_| any_update(input)).collect()),
-        1 => Frame::Heads((0..=input.below(4)).map(|_| any_head(input)).collect()),
-        2 => {
-            let records =
-                (0..=input.below(4)).map(|_| Record { head: any_head(input), item: any_item(input) });
-            Frame::Records(records.collect())
-        }
-        3 => Frame::Root(Digest(any_number(input))),
-        4 => Frame::Join(JoinRequest {
-            name: any_name(input),
-            id: NodeId::from_random(u128::from(any_number(input))),
-            epoch: any_epoch(input),
-            incarnation: 0,
-            addr: any_addr(input),
-            name_checked: input.flip(),
-        }),
-        5 => Frame::DownNotice(any_key(input), any_epoch(input)),
-        6 => Frame::NameClaim(NameClaim {
-            name: any_name(input),
-            epoch: any_epoch(input),
-            started: Generation(any_number(input)),
-            addr: any_addr(input),
-            joined: input.flip(),
-        }),
-        7 => Frame::Ask(
-            u32::from(input.byte()),
-            match input.byte() % 4 {
-                0 => Ask::Buckets,
-                1 => Ask::Rows { bucket: input.byte(), part: Some(input.byte()), after: None },
-                2 => Ask::Records(vec![Want {
-                    owner: any_key(input),
-                    generation: Generation(any_number(input)),
-                    have: Version(any_number(input)),
-                    cursor: None,
-                }]),
-                _ => Ask::Parts { bucket: input.byte() },
-            },
-        ),
-        8 => {
-            let answer = match input.byte() % 3 {
-                0 => Answer::Records((0..=input.below(2)).map(|_| any_page(input)).collect()),
-                1 => Answer::Digests(vec![Digest(any_number(input)); input.below(70)]),
-                _ => {
-                    let rows = (0..=input.below(4)).map(|_| {
-                        let (key, table) = (any_key(input), Some(any_table(input)));
-                        Row { key, member: None, table }
-                    });
-                    Answer::Rows { rows: rows.collect(), more: false }
-                }
-            };
-            Frame::Answer(u32::from(input.byte()), answer)
-        }
-        9 => Frame::Leave(Record { head: any_head(input), item: any_item(input) }),
-        10 => Frame::LeaveAck(any_key(input), Generation(any_number(input))),
-        11 => {
-            let accusations = (0..=input.below(6)).map(|_| {
-                let u = any_update(input);
-                let accuser = any_key(input);
-                let refused = input.flip();
-                Accusation { subject: u.key, epoch: u.epoch, incarnation: u.incarnation, accuser, refused }
-            });
-            Frame::Accusations(Charge::group(&accusations.collect::<Vec<_>>()))
-        }
-        _ => {
-            let (from, from_epoch) = (any_key(input), any_epoch(input));
-            let number = input.byte();
-            let message = match input.byte() % 4 {
-                0 => SwimMessage::Ping(number),
-                1 => SwimMessage::Ack(number),
-                2 => SwimMessage::Gossip,
-                _ => SwimMessage::TurnUndead,
-            };
-            Frame::Swim(SwimFrame {
-                from,
-                from_epoch,
-                from_incarnation: u16::from(input.byte()),
-                to: any_key(input),
-                to_epoch: any_epoch(input),
-                from_addr: input.flip().then(|| any_addr(input)),
-                message,
-            })
-        }
     }
 }

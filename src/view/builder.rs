@@ -35,6 +35,8 @@ pub struct ViewBuilder {
     visible: bool,
     /// Registrations of this host changed, or an event came: waiters must look, though no index rises.
     local_changed: bool,
+    /// What the clock shows, for the log of changes.
+    unix_ms: u64,
 }
 
 impl ViewBuilder {
@@ -54,8 +56,14 @@ impl ViewBuilder {
             dirty: false,
             visible: false,
             local_changed: false,
+            unix_ms: 0,
         };
         (builder, reader)
+    }
+
+    /// The time, in milliseconds since 1970, that changes are dated with from now on.
+    pub fn set_clock(&mut self, unix_ms: u64) {
+        self.unix_ms = unix_ms;
     }
 
     /// A member appeared or something about it changed.
@@ -247,7 +255,8 @@ impl ViewBuilder {
             service.sequence
         });
         let node = node.clone();
-        self.next.log.push(Change { sequence: 0, index, node, service, service_sequence, kind });
+        let at_unix_ms = self.unix_ms;
+        self.next.log.push(Change { sequence: 0, index, node, service, service_sequence, at_unix_ms, kind });
     }
 
     fn edit_node(&mut self, name: &Folded, edit: impl FnOnce(&mut Node)) {

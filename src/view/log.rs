@@ -56,6 +56,8 @@ pub struct Change {
     pub service: Option<Folded>,
     /// Among the changes of that service, one more than that of the change before.
     pub service_sequence: u64,
+    /// When this agent learned of it, in milliseconds since 1970 by its clock.
+    pub at_unix_ms: u64,
     /// What changed.
     pub kind: ChangeKind,
 }
@@ -83,6 +85,12 @@ impl ChangeLog {
         let missing = usize::try_from(self.last.checked_sub(sequence)?).ok()?;
         let skip = self.entries.len().checked_sub(missing)?;
         Some(self.entries.focus().narrow(skip..).into_iter())
+    }
+
+    /// The newest changes, at most `most` of them, oldest first.
+    pub fn newest(&self, most: usize) -> impl Iterator<Item = &Arc<Change>> {
+        let skip = self.entries.len().saturating_sub(most);
+        self.entries.focus().narrow(skip..).into_iter()
     }
 
     /// Changes of one service after its `service_sequence`, oldest first, given that the newest is
@@ -126,6 +134,7 @@ mod tests {
             node: node.clone(),
             service: service.map(|(name, _)| Arc::from(name)),
             service_sequence: service.map_or(0, |(_, n)| n),
+            at_unix_ms: 7,
             kind: ChangeKind::MemberRemoved(node),
         }
     }
@@ -144,6 +153,8 @@ mod tests {
         assert_eq!(sequences(&log, 100), Some(vec![101, 102]));
         assert_eq!(sequences(&log, 101), Some(vec![102]));
         assert_eq!(sequences(&log, 103), None, "the future");
+        let newest = |most| log.newest(most).map(|c| c.sequence).collect::<Vec<_>>();
+        assert_eq!((newest(0), newest(1), newest(9)), (vec![], vec![102], vec![101, 102]));
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub use table::{
 use crate::model::{LocalState, MemberStatus, NodeKey, Rtt, UserEvent};
 use gone::Gone;
 use imbl::OrdMap;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -123,6 +124,12 @@ pub struct View {
     status: Arc<AgentStatus>,
 }
 
+/// A name as names are looked up. Most are asked for in lower case: those take no memory.
+fn folded(name: &str) -> Cow<'_, str> {
+    let is_folded = name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+    if is_folded { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
+}
+
 impl View {
     fn new(datacenter: String, own: NodeKey, seed: u64) -> Self {
         Self {
@@ -170,7 +177,7 @@ impl View {
 
     /// One member by name, whatever its case.
     pub fn member(&self, name: &str) -> Option<&Arc<MemberView>> {
-        self.members.get(&*name.to_lowercase())
+        self.members.get(&*folded(name))
     }
 
     /// This node as a member, once it has published its own record.
@@ -210,7 +217,7 @@ impl View {
 
     /// One node by name, whatever its case.
     pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
-        self.nodes.get(&*name.to_lowercase())
+        self.nodes.get(&*folded(name))
     }
 
     /// The node whose identifier, written as a UUID, starts with `prefix` (2 characters and more);
@@ -240,7 +247,7 @@ impl View {
 
     /// One service by name, whatever its case.
     pub fn service(&self, name: &str) -> Option<&Arc<Service>> {
-        self.services.get(&*name.to_lowercase())
+        self.services.get(&*folded(name))
     }
 
     /// Instances of a service with their nodes, by node and id.
@@ -286,7 +293,7 @@ impl View {
     /// Index of one service name: its instances, their checks and their nodes. Defined for absent
     /// names too, where it is the index of the removal or an older one.
     pub fn service_index(&self, name: &str) -> u64 {
-        let name = name.to_lowercase();
+        let name = folded(name);
         match self.services.get(&*name) {
             Some(service) => service.index,
             None => self.services_gone.get(&name).index,
@@ -295,7 +302,7 @@ impl View {
 
     /// Index of one node and all that is on it, defined for absent names too.
     pub fn node_index(&self, name: &str) -> u64 {
-        let name = name.to_lowercase();
+        let name = folded(name);
         match self.nodes.get(&*name) {
             Some(node) => node.index,
             None => self.nodes_gone.get(&name).index,
@@ -309,7 +316,7 @@ impl View {
 
     /// [`Change::service_sequence`] of the newest change of a service, present or not.
     pub fn service_sequence(&self, name: &str) -> u64 {
-        let name = name.to_lowercase();
+        let name = folded(name);
         match self.services.get(&*name) {
             Some(service) => service.sequence,
             None => self.services_gone.get(&name).sequence,

@@ -14,6 +14,7 @@
 //! no more than a near one.
 
 use crate::model::{COORDINATE_DIMENSIONS, Coordinate};
+use bytes::BufMut;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Bytes of one coordinate.
@@ -46,16 +47,18 @@ impl PackedCoordinate {
         };
         let scale = (0..SCALE_MAX).find(fits).unwrap_or(SCALE_MAX);
         let units = |seconds: f64| (micros(seconds) / unit(scale)).round();
-        let mut bytes = Vec::with_capacity(COORDINATE_BYTES);
-        bytes.push(scale);
+        let mut bytes = [0; COORDINATE_BYTES];
+        let mut rest = bytes.as_mut_slice();
+        rest.put_u8(scale);
         // Casts of floats saturate, and the scale was chosen so that they need not.
         for component in coordinate.vec() {
-            bytes.extend((units(*component) as i16).to_le_bytes());
+            rest.put_i16_le(units(*component) as i16);
         }
-        bytes.extend((units(coordinate.height()) as u16).to_le_bytes());
-        bytes.extend((units(coordinate.adjustment()) as i16).to_le_bytes());
-        bytes.push((coordinate.error() * ERROR_UNITS).round() as u8);
-        Self(bytes.try_into().expect("the fields take exactly the bytes of a coordinate"))
+        rest.put_u16_le(units(coordinate.height()) as u16);
+        rest.put_i16_le(units(coordinate.adjustment()) as i16);
+        rest.put_u8((coordinate.error() * ERROR_UNITS).round() as u8);
+        debug_assert!(rest.is_empty(), "the fields take exactly the bytes of a coordinate");
+        Self(bytes)
     }
 
     /// The coordinate; `None` when it is none.

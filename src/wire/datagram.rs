@@ -91,7 +91,13 @@ pub struct DatagramBuilder {
 impl DatagramBuilder {
     /// An empty datagram of at most `max` bytes.
     pub fn new(cluster: ClusterHash, max: usize) -> Self {
-        let mut bytes = Vec::with_capacity(256);
+        Self::reusing(Vec::with_capacity(256), cluster, max)
+    }
+
+    /// The same in a buffer whose content is of no use any more.
+    pub fn reusing(buffer: Vec<u8>, cluster: ClusterHash, max: usize) -> Self {
+        let mut bytes = buffer;
+        bytes.clear();
         bytes.extend(MAGIC);
         bytes.push(PROTOCOL_VERSION);
         bytes.extend([0; 16]);

@@ -4,7 +4,7 @@
 //! up when the configuration is read. Decides nothing: that is [`Access`].
 
 use super::{ConfigFault, Origin, RawConfig};
-use crate::api::access::{Access, Allowed, Principal, Rules, Token};
+use crate::api::access::{Access, Allowed, Principal, Rules, Terms, Token};
 use nix::unistd::{Group, User};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -54,8 +54,25 @@ impl AccessConfig {
 
     /// Who decides by it.
     pub(in crate::agent) fn build(&self) -> Access {
-        Access::new(self.rules.clone(), self.token.clone(), self.hosts.clone())
-            .owned_by(nix::unistd::geteuid().as_raw())
+        Access::by(self.terms()).owned_by(nix::unistd::geteuid().as_raw())
+    }
+
+    /// What is decided by.
+    pub(in crate::agent) fn terms(&self) -> Terms {
+        Terms { rules: self.rules.clone(), token: self.token.clone(), hosts: self.hosts.clone() }
+    }
+
+    /// Takes from `new` all but where the API is served over TCP, which waits for a restart; and of an
+    /// address that other hosts reach, the token is not taken away. Names the keys that wait for that.
+    pub(in crate::agent) fn take_live_parts(&mut self, new: Self) -> &'static [&'static str] {
+        let Self { http: _, allow_remote: _, token_file, token, hosts, rules } = new;
+        (self.hosts, self.rules) = (hosts, rules);
+        let remote = self.http.is_some_and(|addr| !addr.ip().is_loopback());
+        if remote && token.is_none() {
+            return &["http_token_file"];
+        }
+        (self.token_file, self.token) = (token_file, token);
+        &[]
     }
 
     /// The file that says the same; the token stays where it is.

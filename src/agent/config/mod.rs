@@ -209,12 +209,14 @@ impl AgentConfig {
         Self::load(&self.args)
     }
 
-    /// Takes from `new` what may change while the agent runs.
-    pub(super) fn take_live_parts(&mut self, new: Self) {
+    /// Takes from `new` what may change while the agent runs. Names the keys that often do and this time
+    /// wait for a restart.
+    pub(super) fn take_live_parts(&mut self, new: Self) -> &'static [&'static str] {
         self.tags = new.tags;
         self.log_level = new.log_level;
         self.definitions = new.definitions;
         self.keys = new.keys;
+        self.access.take_live_parts(new.access)
     }
 
     fn from_raw(raw: &RawConfig, args: &AgentArgs) -> Result<Self, ConfigFault> {

@@ -162,6 +162,27 @@ fn what_is_shown_reads_back_as_the_same_configuration() {
 }
 
 #[test]
+fn an_address_that_others_reach_keeps_its_token_until_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("token");
+    std::fs::write(&path, "0123456789abcdef\n").expect("writes");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("is ours");
+    let token = format!("http_token_file = {:?}\n", path.display().to_string());
+    let remote = format!("http = \"0.0.0.0:8500\"\nhttp_allow_remote = true\n{token}");
+    let mut current = file(&remote).expect("valid");
+    let with_token = current.access().terms();
+    // The listener stays where it is, so it must not be left without one.
+    let local = file("http = \"127.0.0.1:8500\"\nhttp_hosts = [\"a.example\"]").expect("valid");
+    assert_eq!(current.take_live_parts(local), ["http_token_file"]);
+    assert_eq!(current.access().terms().token, with_token.token);
+    assert_eq!(current.access().terms().hosts, ["a.example"]);
+    assert_eq!(current.http().map(|a| a.to_string()).as_deref(), Some("0.0.0.0:8500"));
+    let mut current = file(&format!("http = \"127.0.0.1:8500\"\n{token}")).expect("valid");
+    assert_eq!(current.take_live_parts(file("").expect("valid")), [""; 0]);
+    assert_eq!(current.access().terms().token, None);
+}
+
+#[test]
 fn differences_name_the_keys() {
     let a = file("log_level = \"debug\"\n[tag]\nx = \"1\"").expect("valid");
     let b = file("socket_mode = \"660\"").expect("valid");

@@ -1,10 +1,10 @@
 //! What comes in from the world, and what the protocol says to it: timers, datagrams, closed
 //! ports; datagrams to send, and events.
 
-use super::{Driver, Ended, PER_TURN_MAX, answer_later};
+use super::{Background, Driver, Ended, PER_TURN_MAX, answer_later};
 use crate::agent::checks::{Finding, Outcome};
 use crate::agent::keys;
-use crate::agent::user_events::is_meant_for;
+use crate::agent::user_events::{Judged, Taken, judge};
 use crate::core::Event;
 use crate::model::{CheckId, CheckStatus, EntryKey, Instant, Probe, ProbeTarget, UserEvent};
 use std::sync::Arc;
@@ -79,25 +79,51 @@ impl Driver {
             while let Some(out) = self.agent.poll_datagram() {
                 tracing::trace!(to = %out.to, bytes = out.bytes.len(), "a datagram goes");
                 self.socket.send(out.to, &out.bytes);
+                self.agent.recycle(out.bytes);
             }
             let Some(event) = self.agent.poll_event() else { return };
             self.event(event, now);
         }
     }
 
-    /// Shows an event that was fired to readers, if it is meant for this node.
+    /// An event was fired. Whether it is meant for this node is found out beside the loop.
     fn hear(&mut self, event: &Arc<UserEvent>) {
-        let content = &event.content;
-        match is_meant_for(content, &self.agent.identity().name, self.agent.local()) {
-            Ok(true) => {
-                tracing::info!(name = content.name, id = %event.id, from = %event.from, "an event was fired");
-                self.publisher.user_event(event);
-            }
-            Ok(false) => tracing::debug!(name = content.name, id = %event.id, "an event for others"),
-            Err(error) => {
-                tracing::debug!(name = content.name, id = %event.id, %error, "an event with a bad filter");
+        match self.bench.take(event) {
+            Taken::Show => self.show(event),
+            Taken::Later => self.judge_next(),
+            Taken::Shed => {
+                let name = &event.content.name;
+                tracing::warn!(name, id = %event.id, "too many events wait for a look at their filters; this one is lost");
             }
         }
+    }
+
+    fn judge_next(&mut self) {
+        let Some(events) = self.bench.next() else { return };
+        let (node, local) = (self.agent.identity().name.clone(), self.agent.local().clone());
+        self.spawn(async move {
+            let judged = tokio::task::spawn_blocking(move || judge(events, &node, &local)).await;
+            Background::Judged(judged.unwrap_or_default())
+        });
+    }
+
+    /// Shows events to readers that are meant for this node.
+    pub(super) fn judged(&mut self, judged: Vec<Judged>) {
+        self.bench.done();
+        for (event, verdict) in judged {
+            let name = &event.content.name;
+            match verdict {
+                Ok(true) => self.show(&event),
+                Ok(false) => tracing::debug!(name, id = %event.id, "an event for others"),
+                Err(error) => tracing::debug!(name, id = %event.id, %error, "an event with a bad filter"),
+            }
+        }
+        self.judge_next();
+    }
+
+    fn show(&mut self, event: &Arc<UserEvent>) {
+        tracing::info!(name = event.content.name, id = %event.id, from = %event.from, "an event was fired");
+        self.publisher.user_event(event);
     }
 
     /// Has a check carried out. One that runs a program may have been registered, and kept, when that was

@@ -10,7 +10,7 @@ mod inputs;
 mod requests;
 
 use super::checks::{Context, Outcome, Runner};
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::config::AgentConfig;
 use super::join::{Joiner, Resolved};
 use super::journal::Journal;
@@ -19,10 +19,13 @@ use super::publish::{LoopStats, Publisher};
 use super::registrations::Registrations;
 use super::servers::Servers;
 use super::udp::GossipSocket;
+use super::user_events::{Bench, Judged};
+use crate::api::access::Access;
 use crate::api::request::{Reply, Request, RequestError};
 use crate::core::Agent;
 use crate::model::{Instant, NodeName};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -75,6 +78,7 @@ pub(super) struct Parts {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) config: AgentConfig,
     pub(super) log: Option<LogControl>,
+    pub(super) access: Arc<Access>,
     pub(super) shutdown: Shutdown,
     /// Where checks are carried out.
     pub(super) runtime: Handle,
@@ -95,6 +99,8 @@ enum Woken {
 /// What was done outside the loop.
 enum Background {
     Resolved(Resolved),
+    /// Fired events, with whether they are meant for this node.
+    Judged(Vec<Judged>),
     Reread(Box<Result<AgentConfig, RequestError>>, Reply<()>),
     /// What the files of this configuration define is registered, or could not be.
     Registered(Result<(), RequestError>, Box<AgentConfig>, Reply<()>),
@@ -112,6 +118,8 @@ pub(super) struct Driver {
     journal: Journal,
     registrations: Registrations,
     joiner: Joiner,
+    /// Fired events that are not judged yet.
+    bench: Bench,
     requests: mpsc::Receiver<Request>,
     requests_open: bool,
     background: mpsc::Receiver<Background>,
@@ -121,6 +129,7 @@ pub(super) struct Driver {
     outcomes: mpsc::Receiver<Outcome>,
     config: AgentConfig,
     log: Option<LogControl>,
+    access: Arc<Access>,
     shutdown: Shutdown,
     answers: Vec<Answer>,
     leave_by: Option<Instant>,
@@ -148,6 +157,7 @@ impl Driver {
         Self {
             journal: Journal::new(identity.name.key()),
             joiner: Joiner::new(identity.addr, parts.config.join().to_vec(), now),
+            bench: Bench::default(),
             agent: parts.agent,
             clock: parts.clock,
             socket: parts.socket,
@@ -161,6 +171,7 @@ impl Driver {
             outcomes,
             config: parts.config,
             log: parts.log,
+            access: parts.access,
             shutdown: parts.shutdown,
             answers: Vec::new(),
             leave_by: None,
@@ -233,6 +244,7 @@ impl Driver {
 
     /// One turn: whatever ended the wait, everything gets its share.
     fn turn(&mut self, woken: Woken, now: Instant) {
+        self.publisher.set_clock(clock::unix_millis());
         match woken {
             Woken::AtOnce => {
                 self.ended = Some(Ended::Aborted);

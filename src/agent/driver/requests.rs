@@ -149,7 +149,7 @@ impl Driver {
     }
 
     /// Runs `job` beside the loop.
-    fn spawn(&self, job: impl Future<Output = Background> + Send + 'static) {
+    pub(super) fn spawn(&self, job: impl Future<Output = Background> + Send + 'static) {
         let done = self.to_background.clone();
         tokio::spawn(async move {
             let result = job.await;
@@ -173,6 +173,7 @@ impl Driver {
                     self.members_changed = true;
                 }
             }
+            Background::Judged(judged) => self.judged(judged),
             Background::Reread(result, reply) => self.reread(*result, reply, now),
             Background::Registered(result, new, reply) => {
                 let result = result.and_then(|()| self.take_over(*new, now));
@@ -207,7 +208,8 @@ impl Driver {
     }
 
     fn take_over(&mut self, new: AgentConfig, now: Instant) -> Result<(), RequestError> {
-        let result = reload::apply(&mut self.config, new, &mut self.agent, self.log.as_ref(), now);
+        let reach = reload::Reach { log: self.log.as_ref(), access: &self.access };
+        let result = reload::apply(&mut self.config, new, &mut self.agent, &reach, now);
         self.drain(now);
         result
     }

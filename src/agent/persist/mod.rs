@@ -207,3 +207,13 @@ pub(super) fn file_value(file: &[u8]) -> Option<Saved> {
 pub(super) fn file_with(version: u32, payload: &[u8]) -> Vec<u8> {
     format::around(version, payload)
 }
+
+/// The bytes of a keyring's file.
+pub(super) fn keyring_bytes(ring: &Keyring) -> Option<Vec<u8>> {
+    format::encode(&ring.to_shared()).ok()
+}
+
+/// The keyring in the bytes of its file, if they are whole.
+pub(super) fn keyring_value(file: &[u8]) -> Option<Keyring> {
+    format::decode(file).ok().and_then(|shared| Keyring::from_shared(&shared))
+}

@@ -107,6 +107,17 @@ fn a_ttl_has_the_rest_of_its_time_after_a_restart_and_an_expired_one_is_critical
 }
 
 #[test]
+fn a_ttl_shorter_than_a_millisecond_does_not_expire_by_being_kept() {
+    let mut state = LocalState::default();
+    let ttl = CheckKind::Ttl { ttl: Duration::from_nanos(48) };
+    let command =
+        LocalCommand::RegisterCheck(Box::new(CheckDefinition { kind: ttl, ..check("ttl", None, 1) }));
+    crate::core::local::apply(&mut state, &command, NOW).expect("applies");
+    let saved = Saved::new(author(1), &state, Vec::new(), MOMENT);
+    assert_eq!(saved.restore(MOMENT), state);
+}
+
+#[test]
 fn a_clock_that_was_set_back_makes_no_ttl_longer() {
     let back = Moment { now: Instant::START, unix_ms: MOMENT.unix_ms - 3_600_000 };
     let state = saved_with(1).restore(back);

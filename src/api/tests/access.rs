@@ -161,6 +161,33 @@ async fn over_tcp_a_request_must_ask_for_this_host() {
 }
 
 #[tokio::test]
+async fn a_page_from_elsewhere_changes_nothing() {
+    let world = World::new();
+    let ask = async |method: &str, target: &str, headers: &[(&'static str, &str)]| {
+        let mut request = World::request(method, target, "");
+        request.extensions_mut().insert(Caller::Unix { uid: DEPLOY, gid: DEPLOY, pid: None });
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().expect("a value"));
+        }
+        world.send(request).await
+    };
+    let fire = "/v1/event/fire/deploy";
+    for origin in ["http://evil.example", "null", "", "http://localhost:8501", "http://localhost"] {
+        let answer = ask("POST", fire, &[("host", "localhost:8500"), ("origin", origin)]).await;
+        assert_eq!(answer.status, 403, "{origin}");
+        assert!(answer.body.contains(&format!("a page of {origin:?} asked for it")), "{}", answer.body);
+    }
+    assert_eq!(ask("POST", fire, &[("origin", "http://localhost:8500")]).await.status, 403, "who was asked?");
+    for headers in
+        [&[("host", "LOCALHOST:8500"), ("origin", "http://localhost:8500")][..], &[("host", "x")], &[]]
+    {
+        assert_eq!(ask("POST", fire, headers).await.status, 200, "{headers:?}");
+    }
+    let read = [("host", "localhost"), ("origin", "http://evil.example")];
+    assert_eq!(ask("GET", "/v1/agent/self", &read).await.status, 200, "the browser hides what it read");
+}
+
+#[tokio::test]
 async fn over_tcp_the_token_is_wanted_and_on_the_socket_it_is_not() {
     let world = over_tcp(Some(TOKEN));
     let ask = async |headers: &[(&'static str, &str)]| {
@@ -212,7 +239,8 @@ async fn every_path_asks_who_may_read_and_every_other_who_may_change() {
     let nobody = || Some(Allowed::default());
     let rules = Rules { read: nobody(), register: Some(Vec::new()), administer: nobody() };
     let world = World::with(Limits::default(), Arc::new(Access::new(rules, None, Vec::new())));
-    for (path, has_id, methods) in routes().filter(|(path, ..)| *path != "/v1/status/leader") {
+    let open = ["/v1/status/leader", "/ui", "/ui/"];
+    for (path, has_id, methods) in routes().filter(|(path, ..)| !open.contains(path)) {
         let target = if has_id { format!("{path}x") } else { path.to_owned() };
         for method in methods {
             // Whose name matters is told by the body, or by what is there: nothing is.

@@ -302,7 +302,7 @@ async fn every_refusal_has_the_status_and_text_that_clients_know() {
         ("GET", "/v1/nope", "", 404, "Invalid URL path: not a recognized HTTP API endpoint\n"),
         (
             "GET",
-            "/ui/",
+            "/uix/",
             "",
             404,
             "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n",

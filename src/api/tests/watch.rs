@@ -98,6 +98,50 @@ async fn a_snapshot_comes_first_and_changes_follow_without_a_gap() {
 }
 
 #[tokio::test]
+async fn a_snapshot_without_instances_is_followed_by_their_changes_all_the_same() {
+    let world = World::new();
+    world.service("n1", service_record("w1", "web", &[], 80));
+    let mut reader = Reader::open(&world, "/v1/shoal/watch?snapshot=members", None).await;
+    let first = reader.next().await.expect("a snapshot");
+    assert_eq!(first.data["instances"], serde_json::json!([]));
+    assert_eq!(first.data["members"][0]["name"], "n1");
+    assert_eq!(first.data["checks"][0]["CheckID"], "serfHealth");
+    world.no_service("n1", "w1");
+    assert_eq!(reader.change().await.1, "instance-removed");
+    let refused = world.get("/v1/shoal/watch?snapshot=all").await;
+    assert_eq!(
+        (refused.status, refused.body.as_str()),
+        (400, "snapshot=all: want members, or no such parameter")
+    );
+}
+
+#[tokio::test]
+async fn the_newest_changes_are_listed_as_the_stream_told_them_with_their_time() {
+    let world = World::new();
+    let mut reader = Reader::open(&world, "/v1/shoal/watch", None).await;
+    reader.next().await.expect("a snapshot");
+    world.edit(|builder| builder.set_clock(1_700_000_000_123));
+    world.service("n1", service_record("w1", "web", &[], 80));
+    world.edit(|builder| builder.set_clock(1_700_000_000_456));
+    world.node("n2", 2, MemberStatus::Alive);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        told.push(reader.next().await.expect("a change").data);
+    }
+    assert_eq!(told[0]["at_unix_ms"], 1_700_000_000_123_u64);
+    assert_eq!(told[1]["at_unix_ms"], 1_700_000_000_456_u64);
+    let list = world.get("/v1/shoal/changes?limit=2").await.json();
+    assert_eq!(list, serde_json::json!({ "index": told[1]["index"], "changes": told }));
+    let all = world.get("/v1/shoal/changes").await.json();
+    assert_eq!(all["changes"].as_array().map(Vec::len), Some(3), "{all}");
+    for limit in ["0", "1001", "x", "-1"] {
+        let answer = world.get(&format!("/v1/shoal/changes?limit={limit}")).await;
+        assert_eq!(answer.status, 400, "{limit}");
+        assert_eq!(answer.body, format!("limit={limit}: want a number from 1 to 1000"));
+    }
+}
+
+#[tokio::test]
 async fn a_stream_of_one_service_is_contiguous_too() {
     let world = World::new();
     let mut reader = Reader::open(&world, "/v1/shoal/watch?service=WEB", None).await;

@@ -1,7 +1,7 @@
 //! Following what checks of this host stand for, here and on other nodes.
 
 use super::Agent;
-use crate::core::aliases::{Verdict, Worst, alias_of};
+use crate::core::aliases::{Changed, Verdict, Worst, alias_of};
 use crate::core::local;
 use crate::model::{
     Alias, CheckId, CheckStatus, Entry, EntryKey, Instant, LocalCheck, LocalState, MemberStatus, NodeKey,
@@ -23,12 +23,9 @@ impl Agent {
     }
 
     /// What is registered here, with all checks that stand for something on this host as they must be
-    /// by now; `None` when they are so already.
-    pub(super) fn followed_here(&self, now: Instant) -> Option<LocalState> {
-        if !self.aliases.any_here() {
-            return None;
-        }
-        self.with_verdicts(self.aliases.of_node(self.own), now, |id, alias| {
+    /// by now, after these changes; `None` when they are so already.
+    pub(in crate::core) fn followed_here(&self, changed: &Changed, now: Instant) -> Option<LocalState> {
+        self.with_verdicts(self.aliases.reached(&self.local, changed), now, |id, alias| {
             self.aliases.verdict_here(&self.local, id, alias)
         })
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// What one datagram holds, sorted: a SWIM frame is judged together with the updates beside it.
 #[derive(Default)]
-struct Sorted {
+pub(super) struct Sorted {
     swim: Option<SwimFrame>,
     updates: Vec<MemberUpdate>,
     location: Option<CoordinateMessage>,
@@ -25,6 +25,15 @@ struct Sorted {
     /// Of the records.
     ages: Vec<u32>,
     others: Vec<Frame>,
+}
+
+impl Sorted {
+    fn clear(&mut self) {
+        (self.swim, self.location, self.meant_for) = (None, None, None);
+        self.updates.clear();
+        self.ages.clear();
+        self.others.clear();
+    }
 }
 
 /// Frames looked at in one datagram.
@@ -39,12 +48,16 @@ impl Agent {
         if self.phase == Phase::Stopped {
             return;
         }
-        let mut opened = Vec::new();
-        let frames = match self.open(from, bytes, &mut opened, now) {
-            Ok(frames) => frames,
-            Err(why) => return self.drop_unopened(why, now),
-        };
-        let mut sorted = Sorted::default();
+        let (mut opened, mut sorted) = (std::mem::take(&mut self.opened), std::mem::take(&mut self.sorted));
+        sorted.clear();
+        match self.open(from, bytes, &mut opened, now) {
+            Ok(frames) => self.handle_frames(from, frames, &mut sorted, now),
+            Err(why) => self.drop_unopened(why, now),
+        }
+        (self.opened, self.sorted) = (opened, sorted);
+    }
+
+    fn handle_frames(&mut self, from: SocketAddr, frames: Frames<'_>, sorted: &mut Sorted, now: Instant) {
         for frame in frames.take(FRAMES_MAX) {
             match frame {
                 Ok(Frame::Swim(swim)) => sorted.swim = Some(swim),
@@ -83,7 +96,7 @@ impl Agent {
             self.settle(sender, now);
             self.coordinates.end_input();
         }
-        for frame in sorted.others {
+        for frame in sorted.others.drain(..) {
             match frame {
                 Frame::Records(records) => self.handle_records(from, sender, records, &sorted.ages, now),
                 Frame::Ask(id, ask) => {

@@ -4,6 +4,7 @@
 //! those belong to [`super::swim`], [`super::catalog`] and [`super::gossip`].
 
 mod aliases;
+mod buffers;
 mod inbound;
 mod location;
 mod naming;
@@ -37,11 +38,13 @@ use super::stats::Stats;
 use super::swim::{Output, Swim};
 use super::user_events::Heard;
 use crate::model::{
-    Entry, EntryKey, Generation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
-    PackedEntry, Version,
+    Entry, EntryKey, Generation, Incarnation, Instant, LocalState, Member, MemberStatus, NodeId, NodeKey,
+    NodeName, PackedEntry, Version,
 };
 use crate::wire::frame::{Epoch, Liveness};
 use crate::wire::{ClusterHash, Frame};
+use buffers::Buffers;
+use inbound::Sorted;
 use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -137,6 +140,10 @@ pub struct Agent {
     answer_tokens: f64,
     answered_at: Instant,
     outgoing: VecDeque<Outgoing>,
+    buffers: Buffers,
+    /// Used again for each datagram.
+    opened: Vec<u8>,
+    sorted: Sorted,
     events: Events,
     stats: Stats,
 }
@@ -219,6 +226,9 @@ impl Agent {
             answer_tokens: config.gossip_bytes_per_s_max as f64,
             answered_at: now,
             outgoing: VecDeque::new(),
+            buffers: Buffers::default(),
+            opened: Vec::new(),
+            sorted: Sorted::default(),
             events: Events::default(),
             stats: Stats::default(),
             rng,
@@ -299,6 +309,16 @@ impl Agent {
             coordinate: self.coordinates.own(),
             held: false,
         }
+    }
+
+    /// The life of a member that is meant, with its incarnation: an earlier pair never comes after a
+    /// later one.
+    pub(crate) fn life_of(&self, key: NodeKey) -> Option<(Epoch, Incarnation)> {
+        if key == self.own {
+            let own = self.swim.own_update();
+            return Some((own.epoch, own.incarnation));
+        }
+        self.swim.peers().get(key).map(|p| (p.epoch, p.incarnation))
     }
 
     /// Live members, this node included.

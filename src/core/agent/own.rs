@@ -1,6 +1,7 @@
 //! This host's registrations, and how they become this node's entries in the catalog.
 
 use super::{Agent, Phase};
+use crate::core::aliases::Changed;
 use crate::core::checks::Run;
 use crate::core::event::Event;
 use crate::core::gossip::spread::Age;
@@ -122,7 +123,7 @@ impl Agent {
             self.schedule.put(&check, now);
             self.note_alias(&check.definition.id, Some(&check));
         }
-        if let Some(after) = self.followed_here(now) {
+        if let Some(after) = self.followed_here(&Changed::all(), now) {
             self.set_local(after, now);
         }
     }
@@ -134,25 +135,32 @@ impl Agent {
         self.check_deadline = local::next_deadline(&self.local);
         let mut keys: Vec<EntryKey> = Vec::new();
         let mut redefined: Vec<(CheckId, Option<Arc<LocalCheck>>)> = Vec::new();
-        let mut status_changed = false;
+        let mut changed = Changed::default();
         for item in before.services.diff(&self.local.services) {
             keys.push(EntryKey::Service(changed_key(&item).clone()));
-            status_changed = true;
+            changed.of.insert(Some(changed_key(&item).clone()));
         }
         for item in before.checks.diff(&self.local.checks) {
             match &item {
                 DiffItem::Update { old: (_, old), new: (id, new) } => {
                     if !Arc::ptr_eq(&old.definition, &new.definition) {
                         redefined.push(((*id).clone(), Some(Arc::clone(new))));
+                        changed.of.insert(old.definition.service_id.clone());
+                        changed.of.insert(new.definition.service_id.clone());
                     }
-                    status_changed |= old.status != new.status;
+                    // Why a check is bad is told with what stands for it.
+                    let retold = new.status != CheckStatus::Passing && old.output != new.output;
+                    if old.status != new.status || retold {
+                        changed.of.insert(new.definition.service_id.clone());
+                    }
                     self.check_damping.note(id, old.status, new.status, &self.config, now);
                     if self.schedule.put(new, now) {
                         self.events.push_back(Event::ProbeEnded((*id).clone()));
                     }
                 }
-                DiffItem::Remove(id, _) => {
+                DiffItem::Remove(id, old) => {
                     redefined.push(((*id).clone(), None));
+                    changed.of.insert(old.definition.service_id.clone());
                     self.check_damping.forget(id);
                     if self.schedule.remove(id) {
                         self.events.push_back(Event::ProbeEnded((*id).clone()));
@@ -160,6 +168,7 @@ impl Agent {
                 }
                 DiffItem::Add(id, new) => {
                     redefined.push(((*id).clone(), Some(Arc::clone(new))));
+                    changed.of.insert(new.definition.service_id.clone());
                     self.schedule.put(new, now);
                 }
             }
@@ -168,9 +177,9 @@ impl Agent {
         if keys.is_empty() {
             return;
         }
-        status_changed |= !redefined.is_empty();
         for (id, check) in redefined {
             self.note_alias(&id, check.as_deref());
+            changed.defined.insert(id);
         }
         // A heartbeat that changes nothing but its deadline is nobody else's business, and not
         // worth a write to disk either.
@@ -181,7 +190,9 @@ impl Agent {
         if told {
             self.events.push_back(Event::LocalChanged);
         }
-        if status_changed && let Some(after) = self.followed_here(now) {
+        if !changed.is_empty()
+            && let Some(after) = self.followed_here(&changed, now)
+        {
             self.set_local(after, now);
             return;
         }

@@ -19,9 +19,11 @@ impl Latency {
     pub(super) fn add(&mut self, rtt: Duration) -> Duration {
         self.last.rotate_right(1);
         self.last[0] = Some(rtt);
-        let mut sorted: Vec<Duration> = self.last.iter().flatten().copied().collect();
+        let mut sorted = self.last;
+        // Those that are not there yet come first.
         sorted.sort_unstable();
-        sorted[sorted.len() / 2]
+        let missing = sorted.iter().filter(|sample| sample.is_none()).count();
+        sorted[missing + (SAMPLES - missing) / 2].expect("there is one by now")
     }
 }
 

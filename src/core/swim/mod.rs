@@ -10,6 +10,7 @@
 mod accuse;
 mod adopt;
 mod health;
+mod heard_at;
 mod hearing;
 mod hearsay;
 mod identity;
@@ -36,6 +37,7 @@ use crate::model::{Generation, Incarnation, Instant, NodeKey};
 use crate::wire::frame::{Accusation, Epoch, Liveness, MemberUpdate, Nack, SwimFrame};
 use foca::{Foca, Member, NoCustomBroadcast, State, Timer};
 use health::Health;
+use heard_at::HeardAt;
 use hearing::Hearing;
 use identity::{Adapter, Life};
 use loss::Loss;
@@ -44,7 +46,7 @@ use probe::ProbeWatch;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use ring::Turn;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::sync::mpsc::{Receiver, channel};
@@ -129,8 +131,7 @@ pub(crate) struct Swim {
     checks: Checks,
     hearing: Hearing,
     loss: Loss,
-    /// Where members heard of in the present input receive; foca does not carry addresses.
-    heard_at: BTreeMap<NodeKey, SocketAddr>,
+    heard_at: HeardAt,
     watchdog_at: Instant,
     output: VecDeque<Output>,
     counters: Counters,
@@ -200,7 +201,7 @@ impl Swim {
             checks: Checks::default(),
             hearing: Hearing::new(now),
             loss: Loss::default(),
-            heard_at: BTreeMap::new(),
+            heard_at: HeardAt::default(),
             watchdog_at,
             output: VecDeque::new(),
             counters: Counters::default(),
@@ -308,11 +309,13 @@ impl Swim {
         self.note_answered_check(frame, now);
         self.heard_at.insert(frame.from, sender_addr);
         self.move_if_known_elsewhere(frame, sender_addr, now);
-        let mut internal = Vec::with_capacity(64);
-        identity::put_header(&self.header_of(frame), &mut internal);
+        let mut room = [0; INTERNAL_BYTES_MAX];
+        let mut rest = room.as_mut_slice();
+        identity::put_header(&self.header_of(frame), &mut rest);
+        let length = INTERNAL_BYTES_MAX - rest.len();
         // An error here is a message that foca has no use for (a late answer, an indirect probe
         // for ourselves); it changed nothing.
-        let _ = self.with_foca(now, |foca, world| foca.handle_data(&internal, world));
+        let _ = self.with_foca(now, |foca, world| foca.handle_data(&room[..length], world));
         if self.peers.get(frame.from).is_some_and(|p| p.state.is_live() && p.epoch == frame.from_epoch) {
             self.handle_updates_where(updates, by, now, |u| u.key != own);
             self.note_help(frame, sender_addr, now);
@@ -608,7 +611,7 @@ impl Swim {
                 continue;
             }
             let known = known.map(|p| p.addr);
-            let Some(addr) = self.heard_at.get(&life.key).copied().or(known) else { continue };
+            let Some(addr) = self.heard_at.get(life.key).or(known) else { continue };
             let u = MemberUpdate {
                 key: life.key,
                 epoch: life.epoch,
@@ -630,9 +633,12 @@ impl Swim {
             let incarnation = asked.incarnation;
             self.accuse_after_probe(life.key, life.epoch, incarnation, now);
         }
-        for header in std::mem::take(&mut self.world.sends) {
+        let mut sends = std::mem::take(&mut self.world.sends);
+        for header in sends.drain(..) {
             self.send(&header, now);
         }
+        // Its memory is used again.
+        self.world.sends = sends;
         self.heard_at.clear();
         if let Some(life) = self.world.renewed.take() {
             self.reborn(life, now);

@@ -173,7 +173,7 @@ impl Swim {
             self.incarnation = header.src_incarnation;
             self.output.push_back(Output::News(self.own_update()));
         }
-        let addr = self.heard_at.get(&header.dst.key).copied();
+        let addr = self.heard_at.get(header.dst.key);
         let Some(addr) = addr.or_else(|| self.peers.get(header.dst.key).map(|p| p.addr)) else { return };
         let Some(message) = self.to_message(&header.message) else { return };
         let frame = SwimFrame {

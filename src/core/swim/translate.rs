@@ -7,8 +7,7 @@ use foca::{Header, Message};
 
 impl Swim {
     fn third(&self, life: Life) -> Option<Third> {
-        let addr =
-            self.heard_at.get(&life.key).copied().or_else(|| self.peers.get(life.key).map(|p| p.addr))?;
+        let addr = self.heard_at.get(life.key).or_else(|| self.peers.get(life.key).map(|p| p.addr))?;
         Some(Third { key: life.key, epoch: life.epoch, addr })
     }
 

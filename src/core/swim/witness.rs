@@ -72,6 +72,8 @@ impl Check {
 #[derive(Debug)]
 pub(super) struct Checks {
     table: BTreeMap<NodeKey, Check>,
+    /// Used again each time that some are due.
+    due: Vec<NodeKey>,
     number: u8,
     pub(super) made: u64,
     pub(super) shed: u64,
@@ -80,7 +82,7 @@ pub(super) struct Checks {
 impl Default for Checks {
     /// Probes are numbered from one at about the same pace: half a circle apart the two rarely meet.
     fn default() -> Self {
-        Self { table: BTreeMap::new(), number: u8::MAX / 2, made: 0, shed: 0 }
+        Self { table: BTreeMap::new(), due: Vec::new(), number: u8::MAX / 2, made: 0, shed: 0 }
     }
 }
 
@@ -243,9 +245,9 @@ impl Swim {
     /// Pings again, asks for help, and ends the checks whose time is over.
     pub(super) fn run_checks(&mut self, now: Instant) {
         let due = |check: &Check| check.due() <= now;
-        let keys: Vec<NodeKey> =
-            self.checks.table.iter().filter(|(_, check)| due(check)).map(|(key, _)| *key).collect();
-        for key in keys {
+        let mut keys = std::mem::take(&mut self.checks.due);
+        keys.extend(self.checks.table.iter().filter(|(_, check)| due(check)).map(|(key, _)| *key));
+        for key in keys.drain(..) {
             let Some(check) = self.checks.table.get(&key) else { continue };
             if check.ends() <= now {
                 if let Some(check) = self.checks.table.remove(&key).filter(|check| !check.answered) {
@@ -260,6 +262,7 @@ impl Swim {
                 self.ping_for_check(key);
             }
         }
+        self.checks.due = keys;
     }
 
     /// Asks a few others, by a draw that differs from check to check, to ping the member.

@@ -1,6 +1,7 @@
 //! Checks that stand for others: on the same host, on another one, and for each other.
 
 use super::*;
+use crate::core::aliases::{Aliases, Changed};
 use std::sync::Arc;
 
 fn check(id: &str, service: Option<&str>, kind: CheckKind) -> LocalCommand {
@@ -124,4 +125,61 @@ fn a_check_that_stands_for_another_is_taken_up_as_it_must_be_after_a_restart() {
     local.checks.put(other);
     let agent = Agent::new(identity(1, 2_000), Config::default(), local, Vec::new(), 1, Instant::START);
     assert_eq!(agent.local().checks["of-db"].status, Critical);
+}
+
+/// The checks of `n` that a change of this is followed by.
+fn reached(net: &Net, n: u16, of: Option<&str>) -> Vec<String> {
+    let agent = net.agent(n);
+    let mut aliases = Aliases::new(identity(n, 1).name.key());
+    for check in agent.local().checks.values() {
+        aliases.put(check);
+    }
+    let of = of.map(|id| InstanceId::new(id).expect("valid"));
+    let changed = Changed { of: [of].into(), ..Changed::default() };
+    aliases.reached(agent.local(), &changed).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_change_is_followed_by_those_that_stand_for_it_and_by_no_others() {
+    let mut net = Net::of(1);
+    for n in 0..100 {
+        let (db, web) = (format!("db{n}"), format!("web{n}"));
+        let of = alias(&format!("as-db{n}"), Some(&web), None, Some(&db));
+        apply(&mut net, 1, &[service(&db), service(&web), ttl(&format!("t{n}"), Some(&db)), of]);
+    }
+    // One that stands for an instance with such a check, and one that is the whole node's.
+    apply(&mut net, 1, &[service("front"), alias("as-web7", Some("front"), None, Some("web7"))]);
+    assert_eq!(reached(&net, 1, Some("db3")), ["as-db3"]);
+    assert_eq!(reached(&net, 1, Some("db7")), ["as-db7", "as-web7"]);
+    assert_eq!(reached(&net, 1, Some("front")), [""; 0]);
+    assert_eq!(reached(&net, 1, None).len(), 101);
+    apply(&mut net, 1, &[alias("node-as-db3", None, None, Some("db3"))]);
+    assert_eq!(reached(&net, 1, Some("db3")).len(), 102, "the node's own checks are everybody's");
+    assert_eq!(reached(&net, 1, Some("db7")), ["as-db7", "as-web7"]);
+}
+
+proptest::proptest! {
+    /// Looking at all of them finds nothing to change, whatever was done before.
+    #[test]
+    fn none_that_a_change_reaches_is_left_as_it_was(
+        steps in proptest::collection::vec((0_u8..6, 0_u8..5, 0_u8..5, 0_u8..4), 1..60),
+    ) {
+        let mut net = Net::of(1);
+        for (what, a, b, c) in steps {
+            let of = (c > 0).then(|| format!("s{a}"));
+            let target = (a > 0).then(|| format!("s{b}"));
+            let command = match what {
+                0 => service(&format!("s{a}")),
+                1 => LocalCommand::DeregisterService(InstanceId::new(format!("s{a}")).expect("valid")),
+                2 => ttl(&format!("t{a}{c}"), of.as_deref()),
+                3 => alias(&format!("as{b}{c}"), of.as_deref(), (c == 2).then_some(1), target.as_deref()),
+                4 => LocalCommand::DeregisterCheck(CheckId::new(format!("as{b}{c}")).expect("valid")),
+                _ => beat(&format!("t{a}{c}"), [Passing, Warning, Critical][usize::from(b % 3)]),
+            };
+            // What cannot be done is as good as any other step.
+            let _ = net.with(1, |agent, now| agent.apply(&command, now));
+            let (agent, now) = (net.agent(1), net.now);
+            proptest::prop_assert!(agent.followed_here(&Changed::all(), now).is_none(), "{command:?}");
+        }
+    }
 }

@@ -291,7 +291,6 @@ pub(super) const ABSENT: &[Row] = &[
         .ours("there is no log that a snapshot could be taken of"),
     put("/v1/coordinate/update", "{}", 501, Begins("coordinate/update is not supported"))
         .ours("agents measure; what others say of their place would mislead"),
-    get("/ui/", 404, Begins("Invalid URL path")),
 ];
 
 /// Paths with the methods that `Allow` names, and why they differ from Consul's.
