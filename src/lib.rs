@@ -85,10 +85,12 @@ pub mod api;
 pub mod cli;
 pub mod client;
 pub mod core;
+pub mod demo;
 pub mod dns;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod model;
+mod screen;
 pub mod sim;
 pub mod view;
 pub mod wire;

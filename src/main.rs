@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use shoal::agent::{self, ApiParts, args::AgentArgs};
 use shoal::api::{Api, Context, Limits, MoreMetrics, StaticInfo};
+use shoal::demo::{self, DemoArgs};
 
 #[derive(Parser)]
 #[command(name = "shoal", version, about = "A service directory with no servers", propagate_version = true)]
@@ -18,6 +19,9 @@ struct Shoal {
 enum Command {
     /// Run this host's agent
     Agent(AgentArgs),
+
+    /// Watch a small shop on five agents in one process, and break it
+    Demo(DemoArgs),
 
     /// Look at the agent's configuration
     #[command(subcommand)]
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
     let (mut out, mut err) = (stdout(), stderr());
     match Shoal::try_parse().map(|shoal| shoal.command) {
         Ok(Command::Agent(args)) => agent::run(&args, router, &mut out, &mut err),
+        Ok(Command::Demo(args)) => demo::run(&args, router, &mut out, &mut err),
         Ok(Command::Config(ConfigCommand::Check(args))) => agent::config_check(&args, &mut out, &mut err),
         Ok(Command::Ask(command)) => {
             // Standard output alone would make a system call of every line of a table.

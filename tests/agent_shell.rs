@@ -28,7 +28,7 @@ fn config(dir: &Path, node: &str) -> AgentConfig {
 
 fn start(config: AgentConfig) -> Result<Running, StartError> {
     let runtime = &Handle::current();
-    Shell::start(config, Wiring { runtime, api, log: None })
+    Shell::start(config, Wiring { runtime, api, log: None, interference: None })
 }
 
 fn api(parts: ApiParts) -> Api {

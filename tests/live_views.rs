@@ -4,42 +4,14 @@
 
 #[path = "support/agent_process.rs"]
 mod support;
+#[path = "support/terminal.rs"]
+mod terminal;
 
-use nix::pty::{Winsize, openpty};
-use nix::sys::signal::{self, Signal};
-use nix::sys::termios::{LocalFlags, tcgetattr};
-use nix::unistd::Pid;
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::process::{Command, Stdio};
 use support::{Agent, PATIENCE, Place, poll, shoal};
-
-/// A command that is ended with its test.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        Self(command.spawn().expect("the binary starts"))
-    }
-
-    fn signal(&self, number: Signal) {
-        signal::kill(Pid::from_raw(self.0.id().cast_signed()), number)
-            .expect("it is ours and was not waited for");
-    }
-
-    fn code(&mut self) -> Option<i32> {
-        poll(PATIENCE, || self.0.try_wait().expect("can be asked")).expect("it ends").code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
+use terminal::{LEAVES_THE_SCREEN, Running, Terminal};
 
 fn asking(agent: &Agent, words: &[&str]) -> Command {
     let mut command = shoal();
@@ -119,65 +91,20 @@ fn a_watch_runs_its_command_for_what_changes_and_ends_with_a_signal() {
     assert_eq!(watch.code(), Some(0));
 }
 
-/// A terminal of 80 by 24 whose screen is read as it is written.
-struct Terminal {
-    ours: File,
-    theirs: OwnedFd,
-    read: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Terminal {
-    fn open() -> Self {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(Some(&size), None).expect("a pseudo terminal");
-        let ours = File::from(pty.master);
-        let (mut reader, read) =
-            (ours.try_clone().expect("a second handle"), Arc::new(Mutex::new(Vec::new())));
-        let into = Arc::clone(&read);
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(n @ 1..) = reader.read(&mut bytes) {
-                into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..n]);
-            }
-        });
-        Self { ours, theirs: pty.slave, read }
-    }
-
-    fn run(&self, command: &mut Command) -> Running {
-        let end = || Stdio::from(self.theirs.try_clone().expect("a second handle"));
-        Running::start(command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end()))
-    }
-
-    fn shows(&self, wanted: &str) {
-        let seen = || {
-            String::from_utf8_lossy(&self.read.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-        };
-        let found = poll(PATIENCE, || seen().contains(wanted).then_some(()));
-        assert!(found.is_some(), "no {wanted:?} in {:?}", seen());
-    }
-
-    fn is_raw(&self) -> bool {
-        let modes = tcgetattr(self.theirs.as_fd()).expect("a terminal has modes");
-        !modes.local_flags.contains(LocalFlags::ICANON)
-    }
-}
-
-const LEAVES_THE_SCREEN: &str = "\u{1b}[?1049l";
-
 #[test]
 fn top_shows_the_cluster_and_gives_the_terminal_back_by_key_and_by_signal() {
     let place = Place::new();
     let agent = place.start("one", &[]);
     register(&agent, "a", 80);
     for ends_by_key in [true, false] {
-        let mut terminal = Terminal::open();
+        let terminal = Terminal::open();
         let mut top = terminal.run(&mut asking(&agent, &["top", "--interval", "50ms"]));
         terminal.shows("Members");
         assert!(terminal.is_raw());
-        terminal.ours.write_all(b"2").expect("is typed");
+        terminal.types("2");
         terminal.shows("SERVICE");
         if ends_by_key {
-            terminal.ours.write_all(b"q").expect("is typed");
+            terminal.types("q");
         } else {
             top.signal(Signal::SIGTERM);
         }

@@ -136,7 +136,7 @@ impl Publisher {
 /// So long after the last datagram whose key is missing here.
 const KEY_ADVICE_FOR: Duration = Duration::from_secs(120);
 
-fn key_advice(agent: &Agent, now: Instant) -> Option<String> {
+pub(super) fn key_advice(agent: &Agent, now: Instant) -> Option<String> {
     let missing = agent.missing_key().filter(|m| now.since(m.at) < KEY_ADVICE_FOR)?;
     Some(keys::advice(&missing, agent.keyring()?.primary().id()))
 }

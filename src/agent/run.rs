@@ -80,7 +80,8 @@ where
     // file behind.
     let signals = Signals::install(&runtime)?;
     let cluster = config.cluster().to_owned();
-    let mut running = Shell::start(config, Wiring { runtime: runtime.handle(), api, log })?;
+    let mut running =
+        Shell::start(config, Wiring { runtime: runtime.handle(), api, log, interference: None })?;
     tell(&[NotifyState::Ready]);
     // Readers of this output may be gone already; the agent is wanted all the same.
     let _ = greet(out, &running, &cluster);

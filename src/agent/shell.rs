@@ -10,6 +10,7 @@ use super::dns;
 use super::driver::{Driver, Ended, Parts, Shutdown};
 use super::error::StartError;
 use super::http::{self, Server};
+use super::interference::Interference;
 use super::keys;
 use super::logging::LogControl;
 use super::persist::{Author, DataDir, Saved, StateWriter};
@@ -73,6 +74,8 @@ pub struct Wiring<'a, F> {
     pub api: F,
     /// Changes the log level, if this agent may.
     pub log: Option<LogControl>,
+    /// Stands between this agent and the world, in a demonstration or a test.
+    pub interference: Option<Arc<dyn Interference>>,
 }
 
 /// Starts agents.
@@ -227,6 +230,7 @@ impl Shell {
             config,
             log: wiring.log,
             access,
+            interference: wiring.interference,
             shutdown,
             runtime: wiring.runtime.clone(),
         });

@@ -15,13 +15,13 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 /// Asked of the kernel for each direction, which may grant less. Bursts of a large cluster and the
 /// error queue share it.
-const BUFFER_BYTES: usize = 4 << 20;
+pub(super) const BUFFER_BYTES: usize = 4 << 20;
 /// Reports taken from the error queue at once, and kept until the loop asks for them.
 const REPORTS_MAX: usize = 256;
 
@@ -79,6 +79,23 @@ impl GossipSocket {
 
     pub(super) const fn stats(&self) -> SocketStats {
         self.stats
+    }
+
+    /// Where it receives.
+    pub(super) fn addr(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()
+    }
+
+    /// Its number in the kernel's table of sockets.
+    pub(super) fn inode(&self) -> Option<u64> {
+        nix::sys::stat::fstat(self.socket.as_fd()).ok().map(|about| about.st_ino)
+    }
+
+    /// Bytes of the buffers for receiving and sending, as the kernel counts them.
+    pub(super) fn buffers(&self) -> (Option<u64>, Option<u64>) {
+        let socket = SockRef::from(&self.socket);
+        let bytes = |size: io::Result<usize>| size.ok().map(|size| size as u64);
+        (bytes(socket.recv_buffer_size()), bytes(socket.send_buffer_size()))
     }
 
     /// Waits until there is something to receive or a report of an error.

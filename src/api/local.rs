@@ -41,7 +41,7 @@ pub(super) fn refused(error: RequestError) -> Failure {
         RequestError::Local(LocalError::RecordTooLarge { .. } | LocalError::TooManyEntries { .. }) => {
             Failure::bad(text)
         }
-        RequestError::Local(LocalError::Leaving) | RequestError::ShuttingDown => {
+        RequestError::Local(LocalError::Leaving) | RequestError::ShuttingDown | RequestError::Busy(_) => {
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, text)
         }
         RequestError::Keyring(KeyringError::Unknown(_)) => Failure::not_found(text),

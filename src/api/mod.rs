@@ -16,6 +16,7 @@ mod catalog;
 mod catalog_writes;
 mod coordinate;
 pub(crate) mod definition;
+mod doctor;
 mod duration;
 mod event;
 mod filter;

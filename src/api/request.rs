@@ -1,8 +1,8 @@
 //! What the API asks of the agent's loop. Reads never come this way: they are answered from the view.
 
 use crate::model::{
-    KeyringCommand, KeyringError, LocalCommand, LocalError, NodeName, UserEvent, UserEventContent,
-    UserEventError,
+    Examination, KeyringCommand, KeyringError, LocalCommand, LocalError, NodeName, UserEvent,
+    UserEventContent, UserEventError,
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -34,6 +34,9 @@ pub enum RequestError {
     /// What was changed already could not be saved.
     #[error("it is changed, but could not be saved: {0}; a restart may undo it")]
     NotKept(String),
+    /// As much as may be is asked for already.
+    #[error("{0}; ask again in a moment")]
+    Busy(&'static str),
     /// The agent is on its way out.
     #[error("the agent is shutting down")]
     ShuttingDown,
@@ -64,6 +67,8 @@ pub enum Request {
     Keyring(KeyringCommand, Reply<()>),
     /// Fire an event; answered with it once it is on its way.
     Fire(Box<UserEventContent>, Reply<Arc<UserEvent>>),
+    /// Look at this agent, its host and the way to these members, or to some.
+    Examine(Vec<NodeName>, Reply<Box<Examination>>),
     /// Re-read configuration files.
     Reload(Reply<()>),
 }

@@ -7,8 +7,8 @@ use super::access::{self, Caller};
 use super::query::{Query, decode};
 use super::reply::{Failure, Outcome, Reply, set_header, text};
 use super::{
-    App, agent, catalog, catalog_writes, coordinate, event, health, keyring, local, local_reads, metrics,
-    monitor, openapi, origin, shoal, ui, unsupported, watch,
+    App, agent, catalog, catalog_writes, coordinate, doctor, event, health, keyring, local, local_reads,
+    metrics, monitor, openapi, origin, shoal, ui, unsupported, watch,
 };
 use axum::body::Body;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, IF_NONE_MATCH};
@@ -63,6 +63,7 @@ pub(super) enum Endpoint {
     ShoalWatch,
     ShoalChanges,
     ShoalRtt,
+    ShoalDoctor,
     Keyring,
     InstallKey,
     UseKey,
@@ -127,6 +128,7 @@ const EXACT: &[(&str, &[Method], Endpoint)] = &[
     ("/v1/shoal/watch", GET, Endpoint::ShoalWatch),
     ("/v1/shoal/changes", GET, Endpoint::ShoalChanges),
     ("/v1/shoal/rtt", GET, Endpoint::ShoalRtt),
+    ("/v1/shoal/doctor", GET, Endpoint::ShoalDoctor),
     ("/v1/shoal/keyring", GET, Endpoint::Keyring),
     ("/v1/shoal/keyring/install", PUT, Endpoint::InstallKey),
     ("/v1/shoal/openapi.json", GET, Endpoint::OpenApi),
@@ -391,6 +393,7 @@ async fn handle(endpoint: Endpoint, call: Call) -> Outcome {
         Endpoint::ShoalWatch => watch::stream(&call),
         Endpoint::ShoalChanges => watch::newest_changes(&call),
         Endpoint::ShoalRtt => coordinate::rtt(&call),
+        Endpoint::ShoalDoctor => doctor::examination(call).await,
         Endpoint::Keyring => keyring::list(&call),
         Endpoint::InstallKey => keyring::install(call).await,
         Endpoint::UseKey => keyring::use_key(call).await,

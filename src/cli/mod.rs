@@ -13,6 +13,7 @@ mod args;
 mod checks;
 mod command_run;
 mod debounce;
+mod doctor;
 mod failure;
 mod heartbeat;
 mod keyring;
@@ -110,6 +111,8 @@ pub enum Command {
     ForceLeave(members::ForceLeave),
     /// Take a node or an instance out of service, or back in
     Maintenance(node::Maintenance),
+    /// Look for what is wrong, and say what to do
+    Doctor(doctor::Doctor),
     /// Show the agent's own state
     Info(node::Info),
     /// Print the agent's counters in Prometheus' text format
@@ -203,6 +206,7 @@ async fn dispatch(
         Command::Leave(args) => members::leave(args, output).await,
         Command::ForceLeave(args) => members::force_leave(args, output).await,
         Command::Maintenance(args) => node::maintenance(args, output).await,
+        Command::Doctor(args) => doctor::doctor(args, output).await,
         Command::Info(args) => node::info(args, output).await,
         Command::Metrics(args) => node::metrics(args, output).await,
         Command::Monitor(args) => monitor::monitor(args, output).await,

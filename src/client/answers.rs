@@ -236,6 +236,10 @@ pub struct Member {
     pub tags: BTreeMap<String, String>,
     /// Smoothed round-trip time to it, once measured.
     pub rtt: Option<Duration>,
+    /// Its identifier.
+    pub id: String,
+    /// The version of its agent; empty where that is not told.
+    pub version: String,
 }
 
 #[derive(Deserialize)]
@@ -247,6 +251,10 @@ struct MemberAnswer {
     #[serde(default, deserialize_with = "null_as_default")]
     tags: BTreeMap<String, String>,
     rtt_ms: Option<f64>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    id: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    version: String,
 }
 
 #[derive(Deserialize)]
@@ -267,7 +275,8 @@ impl From<MemberAnswer> for Member {
             StatusWord::Left => MemberStatus::Left,
         };
         let rtt = answer.rtt_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
-        Self { name: answer.name, address: answer.address, status, tags: answer.tags, rtt }
+        let MemberAnswer { name, address, tags, id, version, .. } = answer;
+        Self { name, address, status, tags, rtt, id, version }
     }
 }
 

@@ -1,7 +1,7 @@
 use super::answers::{Check, Instance, Key, Keyring, Member, Rtt, ServiceInstance, Status};
 use super::transport::{Call, Transport};
 use super::{Address, Error, Registration, Service, Watch};
-use crate::model::{CheckStatus, KeyId, KeyMaterial};
+use crate::model::{CheckStatus, Examination, KeyId, KeyMaterial};
 use bytes::Bytes;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -284,6 +284,13 @@ impl Client {
     /// The agent's description of itself in Consul's words.
     pub async fn agent_self(&self) -> Result<serde_json::Value, Error> {
         self.get("/v1/agent/self").await
+    }
+
+    /// Makes it look at itself, at its host and at the way to `node`, or to some members: that takes two
+    /// seconds. What was seen is judged by `shoal doctor`.
+    pub async fn examine(&self, node: Option<&str>) -> Result<Examination, Error> {
+        let of = node.map(|node| format!("?node={}", encode(node))).unwrap_or_default();
+        self.get(&format!("/v1/shoal/doctor{of}")).await
     }
 
     /// Its counters, in Prometheus' text format.

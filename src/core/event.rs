@@ -1,5 +1,6 @@
 //! What happened inside the agent, for whoever drives it.
 
+use crate::core::exam::Link;
 use crate::core::sealing::StrangeKey;
 use crate::model::{CheckId, EntryKey, Generation, NodeKey, NodeName, Probe, UserEvent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -64,6 +65,8 @@ pub enum Event {
     /// A datagram of this cluster could not be opened for want of its key. Told once a minute for
     /// each key.
     KeyMissing(StrangeKey),
+    /// An examination has ended; see [`Agent::examine`](super::Agent::examine).
+    Examined(Vec<Link>),
     /// Everything about leaving is done: enough peers know, or the time for it is over.
     Left {
         /// Peers that confirmed.

@@ -3,6 +3,7 @@
 mod aliases;
 mod bounds;
 mod vectors;
+mod exam;
 
 use super::*;
 use crate::model::*;
@@ -18,6 +19,8 @@ struct Net {
     agents: BTreeMap<SocketAddr, Agent>,
     flying: Vec<(Instant, SocketAddr, Outgoing)>,
     events: Vec<(SocketAddr, Event)>,
+    /// Whether a datagram from one address to another, of so many bytes, gets lost.
+    lost: Box<dyn Fn(SocketAddr, SocketAddr, usize) -> bool>,
 }
 
 fn addr(n: u16) -> SocketAddr {
@@ -63,8 +66,13 @@ fn service(id: &str) -> LocalCommand {
 
 impl Net {
     fn of(n: u16) -> Self {
-        let mut net =
-            Self { now: Instant::START, agents: BTreeMap::new(), flying: Vec::new(), events: Vec::new() };
+        let mut net = Self {
+            now: Instant::START,
+            agents: BTreeMap::new(),
+            flying: Vec::new(),
+            events: Vec::new(),
+            lost: Box::new(|_, _, _| false),
+        };
         for i in 1..=n {
             net.start(i, 1_000);
         }
@@ -122,7 +130,8 @@ impl Net {
             match flight {
                 Some(i) if flight_at == Some(next) => {
                     let (_, from, out) = self.flying.remove(i);
-                    if let Some(agent) = self.agents.get_mut(&out.to) {
+                    let lost = (self.lost)(from, out.to, out.bytes.len());
+                    if let Some(agent) = self.agents.get_mut(&out.to).filter(|_| !lost) {
                         agent.handle_datagram(from, &out.bytes, now);
                     }
                     self.drain(out.to);

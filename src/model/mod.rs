@@ -6,6 +6,7 @@
 mod check;
 mod coordinate;
 mod duration;
+mod examination;
 mod ids;
 mod key;
 mod local;
@@ -24,6 +25,9 @@ pub use check::{
 };
 pub use coordinate::{COORDINATE_DIMENSIONS, Coordinate, Rtt};
 pub use duration::{DURATION_WANT, parse_duration, show_duration};
+pub use examination::{
+    DiskFacts, Examination, LinkFacts, ProcessFacts, SocketFacts, StrangerFacts, TripFacts,
+};
 pub use ids::{CheckId, Generation, InstanceId, NameError, NodeId, NodeKey, NodeName, ServiceName, Version};
 pub use key::{KEY_BYTES, KEY_WANT, KEYS_MAX, KeyId, KeyMaterial, KeyringCommand, KeyringError, Stamp};
 pub use local::{FileDefinitions, LocalCheck, LocalCommand, LocalError, LocalState};

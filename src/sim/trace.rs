@@ -57,6 +57,7 @@ impl Trace {
             | Event::GenerationRaised(_)
             | Event::KeyringChanged
             | Event::KeyMissing(_)
+            | Event::Examined(_)
             | Event::Joined { .. }
             | Event::JoinRetried { .. }
             | Event::NameTaken { .. }

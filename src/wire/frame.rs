@@ -5,11 +5,14 @@
 
 use super::codec::{self, Malformed, fixed64};
 use super::coordinate::PackedCoordinate;
+use super::exam::Exam;
 use super::keyring::SharedKeyring;
 use crate::model::{EntryKey, Generation, Incarnation, NodeId, NodeKey, NodeName, UserEvent, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
+
+pub use super::accusation::{Accusation, Charge};
 
 /// Tells every life of a node's membership apart: its generation in the upper 48 bits, how often
 /// it had to renew itself inside that generation in the lower 16.
@@ -122,69 +125,6 @@ pub enum SwimMessage {
     Gossip,
     /// I hold you for failed.
     TurnUndead,
-}
-
-/// A suspicion with the name of who raised it (Dadgar et al. 2018, "LHA Suspicion").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accusation {
-    /// Who is suspected.
-    pub subject: NodeKey,
-    /// Which life of it.
-    pub epoch: Epoch,
-    /// Which state counter of that life.
-    pub incarnation: Incarnation,
-    /// Whose own probe it did not answer.
-    pub accuser: NodeKey,
-    /// The accuser's kernel was told that nobody listens at the address.
-    pub refused: bool,
-}
-
-/// All accusations of one suspicion that travel together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Charge {
-    /// Who is suspected.
-    pub subject: NodeKey,
-    /// Which life of it.
-    pub epoch: Epoch,
-    /// Which state counter of that life.
-    pub incarnation: Incarnation,
-    /// Those whose own probes it did not answer, and whether the kernel of each was told that nobody
-    /// listens there.
-    pub accusers: Vec<(NodeKey, bool)>,
-}
-
-impl Charge {
-    /// These accusations, those of one suspicion together, in the order of the first of each.
-    pub fn group(accusations: &[Accusation]) -> Vec<Self> {
-        let mut charges: Vec<Self> = Vec::new();
-        for a in accusations {
-            let accuser = (a.accuser, a.refused);
-            let same =
-                |c: &&mut Self| (c.subject, c.epoch, c.incarnation) == (a.subject, a.epoch, a.incarnation);
-            match charges.iter_mut().find(same) {
-                Some(charge) => charge.accusers.push(accuser),
-                None => charges.push(Self {
-                    subject: a.subject,
-                    epoch: a.epoch,
-                    incarnation: a.incarnation,
-                    accusers: vec![accuser],
-                }),
-            }
-        }
-        charges
-    }
-
-    /// Each of them by itself.
-    pub fn each(&self) -> impl Iterator<Item = Accusation> + '_ {
-        let Self { subject, epoch, incarnation, .. } = *self;
-        self.accusers.iter().map(move |&(accuser, refused)| Accusation {
-            subject,
-            epoch,
-            incarnation,
-            accuser,
-            refused,
-        })
-    }
 }
 
 /// Says to a member that asked for help with a probe: I am here, but your target is silent so far
@@ -502,6 +442,10 @@ pub enum Frame {
     For(NodeKey),
     /// An event that was fired, and its age as in [`Frame::Ages`].
     UserEvent(UserEvent, u32),
+    /// See [`Exam`].
+    Exam(Exam),
+    /// So many bytes of nothing, to fill a datagram.
+    Padding(u16),
 }
 
 /// An age that is not known, or is over an hour.
@@ -530,6 +474,8 @@ const CHALLENGE: u8 = 21;
 const ECHO: u8 = 22;
 const FOR: u8 = 23;
 const USER_EVENT: u8 = 24;
+const EXAM: u8 = 25;
+const PADDING: u8 = 26;
 
 /// Bytes that a frame takes besides its body.
 pub const FRAME_OVERHEAD_BYTES: usize = 3;
@@ -561,6 +507,8 @@ impl Frame {
             Self::Echo(..) => "echo",
             Self::For(_) => "for",
             Self::UserEvent(..) => "user_event",
+            Self::Exam(_) => "exam",
+            Self::Padding(_) => "padding",
         }
     }
 
@@ -595,6 +543,11 @@ impl Frame {
             Self::Echo(cookie, addr) => put(ECHO, &(cookie, addr), out),
             Self::For(b) => put(FOR, b, out),
             Self::UserEvent(event, age) => put(USER_EVENT, &(event, age), out),
+            Self::Exam(b) => put(EXAM, b, out),
+            Self::Padding(bytes) => {
+                out.resize(out.len() + usize::from(*bytes), 0);
+                PADDING
+            }
         };
         let length = out.len() - start - FRAME_OVERHEAD_BYTES;
         let length = u16::try_from(length).expect("a frame's body is bounded by the datagram");
@@ -646,6 +599,8 @@ impl Frame {
                 let (event, age) = codec::decode(body)?;
                 Self::UserEvent(event, age)
             }
+            EXAM => Self::Exam(codec::decode(body)?),
+            PADDING => Self::Padding(u16::try_from(body.len()).map_err(|_| Malformed)?),
             _ => return Ok(None),
         }))
     }

@@ -78,7 +78,9 @@ impl Driver {
         loop {
             while let Some(out) = self.agent.poll_datagram() {
                 tracing::trace!(to = %out.to, bytes = out.bytes.len(), "a datagram goes");
-                self.socket.send(out.to, &out.bytes);
+                if self.interference.as_ref().is_none_or(|i| i.lets_out(out.to, out.bytes.len())) {
+                    self.socket.send(out.to, &out.bytes);
+                }
                 self.agent.recycle(out.bytes);
             }
             let Some(event) = self.agent.poll_event() else { return };
@@ -165,6 +167,7 @@ impl Driver {
                 self.publisher.local(&self.agent);
                 self.registrations.changed(now);
             }
+            Event::Examined(links) => self.examined(&links, now),
             Event::UserEventHeard(event) => self.hear(&event),
             Event::ProbeDue { id, number, probe } => self.probe_due(id, number, probe, now),
             Event::ProbeEnded(id) => self.runner.forget(&id),

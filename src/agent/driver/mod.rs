@@ -6,12 +6,15 @@
 //! answered after that, so that nobody is told of a change that cannot be seen yet. Nothing in
 //! here waits for a disk, a name server or a reader.
 
+mod examining;
 mod inputs;
 mod requests;
 
 use super::checks::{Context, Outcome, Runner};
 use super::clock::{self, Clock};
 use super::config::AgentConfig;
+use super::examine::ClockWatch;
+use super::interference::Interference;
 use super::join::{Joiner, Resolved};
 use super::journal::Journal;
 use super::logging::LogControl;
@@ -24,6 +27,7 @@ use crate::api::access::Access;
 use crate::api::request::{Reply, Request, RequestError};
 use crate::core::Agent;
 use crate::model::{Instant, NodeName};
+use examining::Examinations;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +83,7 @@ pub(super) struct Parts {
     pub(super) config: AgentConfig,
     pub(super) log: Option<LogControl>,
     pub(super) access: Arc<Access>,
+    pub(super) interference: Option<Arc<dyn Interference>>,
     pub(super) shutdown: Shutdown,
     /// Where checks are carried out.
     pub(super) runtime: Handle,
@@ -130,6 +135,11 @@ pub(super) struct Driver {
     config: AgentConfig,
     log: Option<LogControl>,
     access: Arc<Access>,
+    interference: Option<Arc<dyn Interference>>,
+    /// Where the API is served.
+    api_runtime: Handle,
+    examinations: Examinations,
+    clock_watch: ClockWatch,
     shutdown: Shutdown,
     answers: Vec<Answer>,
     leave_by: Option<Instant>,
@@ -151,7 +161,7 @@ fn answer_later<T: Send + 'static>(reply: Reply<T>, result: Result<T, RequestErr
 impl Driver {
     pub(super) fn new(parts: Parts) -> Self {
         let (to_background, background) = mpsc::channel(BACKGROUND_MAX);
-        let (runner, outcomes) = Runner::new(parts.runtime, Context::new(), Runner::RUNS_MAX);
+        let (runner, outcomes) = Runner::new(parts.runtime.clone(), Context::new(), Runner::RUNS_MAX);
         let identity = parts.agent.identity();
         let now = parts.clock.now();
         Self {
@@ -172,6 +182,10 @@ impl Driver {
             config: parts.config,
             log: parts.log,
             access: parts.access,
+            interference: parts.interference,
+            api_runtime: parts.runtime,
+            examinations: Examinations::default(),
+            clock_watch: ClockWatch::default(),
             shutdown: parts.shutdown,
             answers: Vec::new(),
             leave_by: None,
@@ -200,6 +214,9 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
             let woken = self.wait().await;
+            if let Some(interference) = &self.interference {
+                interference.stand_still();
+            }
             now = self.clock.now();
             self.turn(woken, now);
         };
@@ -291,6 +308,9 @@ impl Driver {
         }
         if self.status_at <= now && (self.others > 0 || self.status_stale) {
             self.publisher.status(&self.agent, now, self.socket.stats(), self.stats);
+            let moment = self.clock.moment();
+            self.clock_watch.look(moment);
+            self.agent.set_wall_clock(moment.unix_ms, moment.now);
             self.status_at = now + STATUS_EVERY;
             self.status_stale = false;
         } else {

@@ -45,6 +45,7 @@ impl Driver {
                 self.drain(now);
                 self.answers.push(answer_later(reply, result));
             }
+            Request::Examine(nodes, reply) => self.examine(nodes, reply, now),
             Request::Reload(reply) => {
                 let config = self.config.clone();
                 self.spawn(async move {
@@ -71,6 +72,7 @@ impl Driver {
             }
             Request::Join(_, reply) => answer_later(reply, Err(gone)),
             Request::Fire(_, reply) => answer_later(reply, Err(gone)),
+            Request::Examine(_, reply) => answer_later(reply, Err(gone)),
             Request::Local(_, reply)
             | Request::Reload(reply)
             | Request::Keyring(_, reply)

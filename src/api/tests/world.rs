@@ -5,9 +5,9 @@ use crate::api::request::{Request, RequestError};
 use crate::api::{Api, Context, Limits, LogFeed, MoreMetrics, StaticInfo};
 use crate::core::local::apply;
 use crate::model::{
-    CheckRecord, Coordinate, Extensions, Generation, InstanceId, Instant, KeyringError, LocalCheck,
-    LocalError, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName, NodeRecord, ServiceName,
-    ServiceRecord, UserEvent, UserEventId, Version, Weights,
+    CheckRecord, Coordinate, Examination, Extensions, Generation, InstanceId, Instant, KeyringError,
+    LinkFacts, LocalCheck, LocalError, LocalState, Member, MemberStatus, NodeId, NodeKey, NodeName,
+    NodeRecord, ServiceName, ServiceRecord, UserEvent, UserEventId, Version, Weights,
 };
 use crate::view::{AgentStatus, ViewBuilder, ViewReader};
 use axum::body::Body;
@@ -163,6 +163,11 @@ async fn serve(mut requests: mpsc::Receiver<Request>, builder: Arc<Mutex<ViewBui
             }
             Request::Keyring(_, reply) => {
                 drop(reply.send(Err(RequestError::Keyring(KeyringError::Plaintext))));
+            }
+            Request::Examine(nodes, reply) => {
+                let link = |node: NodeName| LinkFacts { node: node.to_string(), ..LinkFacts::default() };
+                let links = nodes.into_iter().map(link).collect();
+                drop(reply.send(Ok(Box::new(Examination { links, ..Examination::default() }))));
             }
             Request::Reload(reply) => {
                 drop(reply.send(Err(RequestError::Reload("a.toml: bad key".to_owned()))))

@@ -7,10 +7,11 @@ use super::super::members::short_millis;
 use super::super::table::on_one_line;
 use super::model::{Model, Tab};
 use crate::client::{Check, Member};
-use crate::model::{CheckStatus, MemberStatus};
+use crate::model::CheckStatus;
+use crate::screen::{bold, dim, of_member, of_status, take_bottom, take_top};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table};
 use serde_json::Value;
@@ -40,45 +41,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) -> usize {
         latest(frame, model, take_bottom(&mut rest, LATEST));
     }
     table(frame, model, rest)
-}
-
-fn take_top(area: &mut Rect, height: u16) -> Rect {
-    let height = height.min(area.height);
-    let top = Rect { height, ..*area };
-    *area = Rect { y: area.y + height, height: area.height - height, ..*area };
-    top
-}
-
-fn take_bottom(area: &mut Rect, height: u16) -> Rect {
-    let height = height.min(area.height);
-    let bottom = Rect { y: area.y + area.height - height, height, ..*area };
-    area.height -= height;
-    bottom
-}
-
-fn bold() -> Style {
-    Style::new().add_modifier(Modifier::BOLD)
-}
-
-fn dim() -> Style {
-    Style::new().add_modifier(Modifier::DIM)
-}
-
-fn of_status(status: CheckStatus) -> Style {
-    match status {
-        CheckStatus::Passing => Style::new().fg(Color::Green),
-        CheckStatus::Warning => Style::new().fg(Color::Yellow),
-        CheckStatus::Critical => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
-    }
-}
-
-fn of_member(status: MemberStatus) -> Style {
-    match status {
-        MemberStatus::Alive => of_status(CheckStatus::Passing),
-        MemberStatus::Suspect => of_status(CheckStatus::Warning),
-        MemberStatus::Failed => of_status(CheckStatus::Critical),
-        MemberStatus::Left => dim(),
-    }
 }
 
 /// A part of the first lines: a count that is trouble unless it is zero stands out.

@@ -6,8 +6,8 @@
 
 mod draw;
 mod feed;
+mod keys;
 mod model;
-mod screen;
 #[cfg(test)]
 mod testing;
 
@@ -18,11 +18,11 @@ use super::output::Output;
 use super::table::on_one_line;
 use super::wrap;
 use crate::client::{Client, WatchEvent};
+use crate::screen::{Screen, as_text};
 use crossterm::event::EventStream;
 use feed::ChecksWanted;
 use futures_util::StreamExt;
 use model::Model;
-use screen::Screen;
 use std::io::{IsTerminal, stdin, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,7 +88,10 @@ async fn print_once(client: &Client, output: &mut Output<'_>) -> Result<Exit, Fa
         model.take_event(&event?);
     }
     model.take_polled(feed::poll_once(client, Instant::now(), true).await?);
-    for line in screen::as_text(&model, 80, 24) {
+    let picture = as_text(80, 24, |frame| {
+        draw::draw(frame, &model);
+    });
+    for line in picture {
         output.line(line)?;
     }
     Ok(Exit::Done)
@@ -107,20 +110,23 @@ async fn show(
     let (answer, mut answers) = mpsc::channel(1);
     // Ends with the receiver, at its next answer, or with the runtime.
     tokio::spawn(feed::poll(client.clone(), began, every, Arc::clone(&wanted), answer));
-    let mut keys = EventStream::new();
+    let mut typed = EventStream::new();
     let mut frames = interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let draw = |screen: &mut Screen, model: &mut Model| {
         model.now = began.elapsed();
-        screen.draw(model).map_err(|e| Failure::no(format!("the terminal cannot be written to: {e}")))
+        model.page = screen
+            .draw(|frame| draw::draw(frame, model))
+            .map_err(|e| Failure::no(format!("the terminal cannot be written to: {e}")))?;
+        Ok::<(), Failure>(())
     };
     let mut stale = true;
     loop {
         tokio::select! {
-            key = keys.next() => {
+            key = typed.next() => {
                 // The terminal went away.
                 let Some(Ok(event)) = key else { return Ok(Exit::Done) };
-                if let Some(key) = screen::meaning(&event)
+                if let Some(key) = keys::meaning(&event)
                     && !model.press(key)
                 {
                     return Ok(Exit::Done);

@@ -52,7 +52,7 @@ impl Agent {
         sorted.clear();
         match self.open(from, bytes, &mut opened, now) {
             Ok(frames) => self.handle_frames(from, frames, &mut sorted, now),
-            Err(why) => self.drop_unopened(why, now),
+            Err(why) => self.drop_unopened(why, from, now),
         }
         (self.opened, self.sorted) = (opened, sorted);
     }
@@ -66,6 +66,7 @@ impl Agent {
                 Ok(Frame::Ages(ages)) => sorted.ages = ages,
                 Ok(Frame::For(key)) => sorted.meant_for = Some(key),
                 Ok(Frame::Echo(cookie, own)) => self.handle_echo(from, cookie, own, now),
+                Ok(Frame::Padding(_)) => {}
                 Ok(other) => sorted.others.push(other),
                 Err(_) => {
                     self.drop_counted("malformed");
@@ -104,6 +105,7 @@ impl Agent {
                         self.answer(from, id, &ask, now);
                     }
                 }
+                Frame::Exam(exam) => self.handle_exam(from, &exam, bytes.len(), now),
                 other => self.handle_frame(from, sender, other, now),
             }
         }
@@ -131,8 +133,9 @@ impl Agent {
         }
     }
 
-    fn drop_unopened(&mut self, why: Dropped, now: Instant) {
+    fn drop_unopened(&mut self, why: Dropped, from: SocketAddr, now: Instant) {
         self.drop_counted(why.as_str());
+        self.note_stranger(from, why, now);
         if why == Dropped::UnknownKey
             && let Some(strange) = self.sealing.as_mut().and_then(|s| s.strange_to_tell(now))
         {
@@ -196,6 +199,8 @@ impl Agent {
             | Frame::Ask(..)
             | Frame::Echo(..)
             | Frame::For(_)
+            | Frame::Exam(_)
+            | Frame::Padding(_)
             | Frame::Coordinate(_) => {}
         }
     }
@@ -346,6 +351,7 @@ impl Agent {
                 self.join.settled(from);
                 return;
             }
+            self.strangers.note(request.addr, "name_taken", Some(&request.name), now);
             let reply = JoinReply::NameHeld { holder: self.identity.addr, epoch: self.swim.epoch() };
             return self.send_frames(from, &[Frame::JoinReply(reply)]);
         }
@@ -362,6 +368,7 @@ impl Agent {
     fn judge_join(&mut self, key: NodeKey, request: &JoinRequest, now: Instant) -> JoinReply {
         if let Some(p) = self.swim.peers().get(key) {
             if p.state.is_live() && p.addr != request.addr && !request.name_checked {
+                self.strangers.note(request.addr, "name_taken", Some(&request.name), now);
                 return JoinReply::NameHeld { holder: p.addr, epoch: p.epoch };
             }
             let over = p.epoch == request.epoch && (!p.state.is_live() || p.addr != request.addr);

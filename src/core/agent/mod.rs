@@ -5,6 +5,7 @@
 
 mod aliases;
 mod buffers;
+mod examining;
 mod inbound;
 mod location;
 mod naming;
@@ -25,6 +26,7 @@ use super::coordinates::Coordinates;
 use super::damping::{CheckDamping, Damping};
 use super::digest::{Tree, row_digest};
 use super::event::{Event, Events};
+use super::exam::Exams;
 use super::gossip::answer::Known;
 use super::gossip::repair::Repair;
 use super::gossip::spread::{Need, Spread};
@@ -35,6 +37,7 @@ use super::local;
 use super::proof::Proofs;
 use super::sealing::{Sealing, StrangeKey};
 use super::stats::Stats;
+use super::strangers::Strangers;
 use super::swim::{Output, Swim};
 use super::user_events::Heard;
 use crate::model::{
@@ -130,6 +133,8 @@ pub struct Agent {
     heard: Heard,
     leave: Option<Leave>,
     proofs: Proofs,
+    exams: Exams,
+    strangers: Strangers,
     sealing: Option<Sealing>,
     telling: sealing::Telling,
     rng: SmallRng,
@@ -219,6 +224,8 @@ impl Agent {
             heard: Heard::new(rng.clone().random::<u64>() ^ own.0),
             leave: None,
             proofs: Proofs::new(&secret),
+            exams: Exams::new(now),
+            strangers: Strangers::default(),
             sealing,
             telling: sealing::Telling::default(),
             alone: true,
@@ -459,6 +466,7 @@ impl Agent {
             self.run_local(now);
             self.release_held(now);
             self.run_telling(now);
+            self.run_exam(now);
         }
         self.run_leave(now);
         self.settle(None, now);
@@ -523,7 +531,8 @@ impl Agent {
             let held = self.damping.next().map(|at| (at, "held member"));
             let telling = self.telling.due().map(|at| (at, "keyring"));
             let (swim, join) = (self.swim.next_deadline(), self.join.next_deadline());
-            let parts = [next, held, swim, join, repair, check, telling];
+            let exam = self.exams.next().map(|at| (at, "examination"));
+            let parts = [next, held, swim, join, repair, check, telling, exam];
             next = parts.into_iter().flatten().min();
         }
         next

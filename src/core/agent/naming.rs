@@ -93,6 +93,7 @@ impl Agent {
         if theirs.name.key() != self.own || theirs.addr == self.identity.addr {
             return;
         }
+        self.strangers.note(theirs.addr, "name_taken", Some(&theirs.name), now);
         let ours = self.own_claim();
         let rank = |c: &NameClaim| (!c.joined, c.started, c.addr);
         if rank(theirs) < rank(&ours) {

@@ -32,6 +32,7 @@ impl Oracle {
             | Event::UserEventHeard(_)
             | Event::ProbeDue { .. }
             | Event::ProbeEnded(_)
+            | Event::Examined(_)
             | Event::Joined { .. }
             | Event::JoinRetried { .. }
             | Event::NameTaken { .. }

@@ -208,6 +208,7 @@ impl World {
             Event::EntryChanged(..)
             | Event::JoinRetried { .. }
             | Event::KeyMissing(_)
+            | Event::Examined(_)
             | Event::Left { .. } => {}
         }
     }

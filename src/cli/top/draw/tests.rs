@@ -1,7 +1,12 @@
-use super::super::screen::as_text;
 use super::super::testing::busy;
 use super::*;
 use crate::cli::top::model::Key;
+
+fn as_text(model: &Model, width: u16, height: u16) -> Vec<String> {
+    crate::screen::as_text(width, height, |frame| {
+        draw(frame, model);
+    })
+}
 
 fn text(model: &Model, width: u16, height: u16) -> String {
     as_text(model, width, height).join("\n")

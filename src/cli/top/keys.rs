@@ -1,42 +1,7 @@
-//! The terminal while the view has it, and its keys.
+//! What keys mean.
 
-use super::draw::draw;
-use super::model::{Key, Model, Tab};
+use super::model::{Key, Tab};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use ratatui::backend::TestBackend;
-use ratatui::{DefaultTerminal, Terminal};
-use std::io;
-
-/// The whole terminal; it is as it was before when this is dropped, as by an error or a panic.
-pub(super) struct Screen(DefaultTerminal);
-
-impl Screen {
-    pub(super) fn open() -> io::Result<Self> {
-        match ratatui::try_init() {
-            Ok(terminal) => Ok(Self(terminal)),
-            Err(error) => {
-                // Raw mode may be on already. That this fails too changes nothing.
-                ratatui::try_restore().ok();
-                Err(error)
-            }
-        }
-    }
-
-    pub(super) fn draw(&mut self, model: &mut Model) -> io::Result<()> {
-        let mut page = 0;
-        self.0.draw(|frame| page = draw(frame, model))?;
-        model.page = page;
-        Ok(())
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // A terminal that went away cannot be restored, and does not have to be.
-        ratatui::try_restore().ok();
-        self.0.show_cursor().ok();
-    }
-}
 
 /// What a key means here, if anything.
 pub(super) fn meaning(event: &Event) -> Option<Key> {
@@ -70,18 +35,6 @@ pub(super) fn meaning(event: &Event) -> Option<Key> {
         KeyCode::End | KeyCode::Char('G') => Key::Bottom,
         _ => return None,
     })
-}
-
-/// The view as lines of text, as it would look on a terminal of that size.
-pub(super) fn as_text(model: &Model, width: u16, height: u16) -> Vec<String> {
-    let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
-    let Ok(frame) = terminal.draw(|frame| {
-        draw(frame, model);
-    });
-    let cells = frame.buffer.content().chunks(usize::from(width.max(1)));
-    cells
-        .map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned())
-        .collect()
 }
 
 #[cfg(test)]
