@@ -2,8 +2,8 @@
 
 mod aliases;
 mod bounds;
-mod vectors;
 mod exam;
+mod vectors;
 
 use super::*;
 use crate::model::*;
