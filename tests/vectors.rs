@@ -71,6 +71,9 @@ fn every_frame_is_the_bytes_of_its_vector_and_back() {
         let decoded = Frame::decode(bytes[0], &bytes[3..]).expect("is no nonsense").expect("is known");
         assert_eq!(decoded, *frame, "{name}");
         assert_eq!(encoded(&decoded), bytes, "{name}");
+        if matches!(frame, Frame::Padding(_)) {
+            continue;
+        }
         // A newer version may say more after what is known.
         let mut longer = bytes[3..].to_vec();
         longer.extend([1, 2, 3]);

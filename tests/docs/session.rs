@@ -19,7 +19,7 @@ use super::pages::{Block, Page, root};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -134,11 +134,11 @@ impl Session {
         let code: i32 = block.value("exit").map_or(Ok(0), str::parse).map_err(|e| format!("exit: {e}"))?;
         let deadline = Instant::now() + UNTIL;
         for attempt in 0.. {
-            let (got, printed) = host.once(block, &script, steps, attempt)?;
-            let printed = there.restored(&printed);
+            let (got, out, err) = host.once(block, &script, steps, attempt)?;
+            let (out, printed) = (there.restored(&out), there.restored(&format!("{out}{err}")));
             let fault = if got != code {
                 format!("exit code {got}, want {code}\n--- printed\n{printed}")
-            } else if let Some(wanted) = wanted.filter(|wanted| !compare::matches(wanted, &printed)) {
+            } else if let Some(wanted) = wanted.filter(|wanted| !said(wanted, &out, &printed)) {
                 differs(wanted, &printed)
             } else {
                 return Ok(());
@@ -222,18 +222,18 @@ impl Session {
 }
 
 impl Host {
-    /// Runs a block to its end: its exit code and what it printed.
+    /// Runs a block to its end: its exit code and what it printed, to standard output and standard error.
     fn once(
         &mut self,
         block: &Block,
         script: &Path,
         step: usize,
         attempt: u32,
-    ) -> Result<(i32, String), String> {
-        let out = self.dir.join(format!("{step}.{attempt}.out"));
-        let done = self.dir.join(format!("{step}.{attempt}.done"));
-        File::create(&out).expect("is created");
-        let (script, out_path, done_path) = (script.display(), out.display(), done.display());
+    ) -> Result<(i32, String, String), String> {
+        let file = |what: &str| self.dir.join(format!("{step}.{attempt}.{what}"));
+        let (out, err, done) = (file("out"), file("err"), file("done"));
+        let (script, out_path, err_path, done_path) =
+            (script.display(), out.display(), err.display(), done.display());
         let run = if block.language == "python" {
             format!("python3 {script}")
         } else if block.is_configuration() {
@@ -245,10 +245,10 @@ impl Host {
             format!("set -e; source {script}; set +e")
         };
         let line = format!(
-            "{{ {run}; }} >{out_path} 2>&1 </dev/null; echo $? >{done_path}.new; mv {done_path}.new {done_path}\n"
+            "{{ {run}; }} >{out_path} 2>{err_path} </dev/null; echo $? >{done_path}.new; mv {done_path}.new {done_path}\n"
         );
-        let printed = || fs::read_to_string(&out).unwrap_or_default();
-        let ended = |what: &str| format!("{what}\n--- printed\n{}", printed());
+        let printed = |file: &Path| fs::read_to_string(file).unwrap_or_default();
+        let ended = |what: &str| format!("{what}\n--- printed\n{}{}", printed(&out), printed(&err));
         self.input.write_all(line.as_bytes()).map_err(|e| ended(&format!("the shell has ended: {e}")))?;
         let code = poll(PATIENCE, || {
             if let Ok(text) = fs::read_to_string(&done) {
@@ -260,9 +260,14 @@ impl Host {
         match code {
             None => Err(ended("it does not end")),
             Some(Err(what)) => Err(ended(&what)),
-            Some(Ok(code)) => Ok((code, printed())),
+            Some(Ok(code)) => Ok((code, printed(&out), printed(&err))),
         }
     }
+}
+
+/// Whether a page that says `wanted` shows all that was printed, or all but remarks about how it goes on.
+fn said(wanted: &str, out: &str, all: &str) -> bool {
+    compare::matches(wanted, all) || compare::matches(wanted, out)
 }
 
 fn differs(wanted: &str, printed: &str) -> String {

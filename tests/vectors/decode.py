@@ -241,6 +241,13 @@ def coordinate(r):
     return what
 
 
+exam = variant(
+    ("question", {"number": u32, "from": key, "to": key}),
+    ("answer", {"number": u32, "from": key, "saw": addr, "unix_ms": u64}),
+    ("inquiry", {"number": u32, "asker": key, "to": key, "about": key}),
+    ("report", {"number": u32, "asker": key, "about": key, "arrived": u8}),
+)
+
 FRAMES = {
     1: ("swim", swim),
     2: ("members", listing(member_update)),
@@ -265,6 +272,8 @@ FRAMES = {
     22: ("echo", struct(cookie=digest, addr=addr)),
     23: ("for", key),
     24: ("user_event", user_event),
+    25: ("exam", exam),
+    26: ("padding", lambda r: len(r.data)),
 }
 
 

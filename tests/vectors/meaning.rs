@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 use shoal::model::{CheckRecord, Entry, NodeKey, NodeRecord, ServiceRecord};
 use shoal::wire::Frame;
+use shoal::wire::exam::Exam;
 use shoal::wire::frame::{
     Answer, Ask, Body, Charge, CoordinateMessage, Digest, Epoch, Head, Item, JoinReply, Liveness,
     MemberUpdate, Page, Record, Row, SwimMessage, Third, Want,
@@ -187,6 +188,23 @@ fn coordinate(message: &CoordinateMessage) -> Value {
     }
 }
 
+fn exam(e: &Exam) -> Value {
+    match *e {
+        Exam::Question { number, from, to } => {
+            json!({"is": "question", "number": number, "from": key(from), "to": key(to)})
+        }
+        Exam::Answer { number, from, saw, unix_ms } => json!({
+            "is": "answer", "number": number, "from": key(from), "saw": saw.to_string(), "unix_ms": unix_ms,
+        }),
+        Exam::Inquiry { number, asker, to, about } => json!({
+            "is": "inquiry", "number": number, "asker": key(asker), "to": key(to), "about": key(about),
+        }),
+        Exam::Report { number, asker, about, arrived } => json!({
+            "is": "report", "number": number, "asker": key(asker), "about": key(about), "arrived": arrived,
+        }),
+    }
+}
+
 /// All that `frame` says.
 pub(crate) fn frame(frame: &Frame) -> Value {
     let says = match frame {
@@ -228,6 +246,8 @@ pub(crate) fn frame(frame: &Frame) -> Value {
             "service_filter": event.content.service_filter, "tag_filter": event.content.tag_filter,
             "age_us": age,
         }),
+        Frame::Exam(e) => exam(e),
+        Frame::Padding(bytes) => json!(bytes),
     };
     json!({"kind": frame.kind(), "says": says})
 }

@@ -8,6 +8,7 @@ use shoal::model::{
 };
 use shoal::wire::Frame;
 use shoal::wire::coordinate::PackedCoordinate;
+use shoal::wire::exam::Exam;
 use shoal::wire::frame::{
     AGE_UNKNOWN, Answer, Ask, Body, Charge, CoordinateMessage, Digest, Epoch, Head, Item, JoinReply,
     JoinRequest, Liveness, MemberUpdate, Nack, NameClaim, Page, Record, Row, RowMember, RowTable, SwimFrame,
@@ -181,6 +182,8 @@ pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
         accusers: vec![(name("web-1").key(), false), (name("cache-3").key(), true)],
     };
     let cookie = Digest(0x1122_3344_5566_7788);
+    let (asker, asked) = (name("web-1").key(), name("db-2").key());
+    let exam = Frame::Exam;
     vec![
         ("ping", swim(SwimMessage::Ping(1))),
         ("ack", swim(SwimMessage::Ack(255))),
@@ -248,6 +251,19 @@ pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
         ("echo", Frame::Echo(cookie, addr("[2001:db8::2]:7946"))),
         ("for", Frame::For(name("db-2").key())),
         ("user_event", Frame::UserEvent(event, 1_500)),
+        ("exam_question", exam(Exam::Question { number: 0x1234_5675, from: asker, to: asked })),
+        (
+            "exam_answer",
+            exam(Exam::Answer {
+                number: 0x1234_5675,
+                from: asked,
+                saw: addr("10.0.0.1:7946"),
+                unix_ms: GENERATION.0,
+            }),
+        ),
+        ("exam_inquiry", exam(Exam::Inquiry { number: 0x1234_5670, asker, to: asked, about: asked })),
+        ("exam_report", exam(Exam::Report { number: 0x1234_5670, asker, about: asked, arrived: 0b10_0001 })),
+        ("padding", Frame::Padding(5)),
     ]
 }
 
