@@ -62,10 +62,13 @@ impl Past {
     }
 }
 
+/// Life, status and address of a member.
+type ShownMember = (NodeKey, Option<(Epoch, u16)>, MemberStatus, SocketAddr);
+
 /// All that a datagram could change.
 #[derive(Debug, PartialEq)]
 pub(super) struct Shown {
-    members: Vec<(NodeKey, Option<(Epoch, u16)>, MemberStatus, SocketAddr)>,
+    members: Vec<ShownMember>,
     table: u64,
     entries: usize,
     rumours: usize,
