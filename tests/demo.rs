@@ -42,6 +42,7 @@ fn a_story_of_failures_is_told_to_its_end_and_nothing_is_left() {
     for words in [
         ["shoal demo: a shop on five agents", "profile local"].as_slice(),
         &["shoal members --socket", "n1.sock"],
+        &["http://127.0.0.1:", "/ui/ in a browser"],
         &["the shop is open: all 5 agents agree after", "14 instances"],
         &["KILL n3: its agent and payment-2 and inventory-2 are gone"],
         &["holds n3 for failed after"],

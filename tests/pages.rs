@@ -1,5 +1,7 @@
 //! Manual pages and completions: every command and every flag that the program has is in them.
 
+#![allow(clippy::disallowed_methods, reason = "real processes live in real time")]
+
 #[path = "support/agent_process.rs"]
 mod support;
 

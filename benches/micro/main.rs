@@ -1,5 +1,6 @@
 //! Small times, and what a user feels of each: `cargo bench --bench micro`, or with a part of a name after `--`.
 
+#![allow(clippy::disallowed_methods, reason = "a bench reads clocks and waits")]
 #![allow(missing_docs, reason = "what each measures stands at its function")]
 
 mod answers;

@@ -38,6 +38,8 @@ pub(super) struct Machine {
     client: Client,
     /// Where it receives gossip, from its first start on.
     gossip: Option<SocketAddr>,
+    /// Where its API answers over TCP as well, which is so on the first host.
+    http: Option<SocketAddr>,
     ports: BTreeMap<Instance, u16>,
     agent: Option<Process>,
     services: BTreeMap<Instance, Serving>,
@@ -65,7 +67,7 @@ impl Machine {
         let socket = dir.join(format!("{host}.sock"));
         let client = Client::connect(&socket).map_err(|e| e.to_string())?;
         let (ports, services) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { host, socket, client, gossip: None, ports, agent: None, services })
+        Ok(Self { host, socket, client, gossip: None, http: None, ports, agent: None, services })
     }
 
     pub(super) fn socket(&self) -> &Path {
@@ -74,6 +76,10 @@ impl Machine {
 
     pub(super) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(super) const fn http(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     pub(super) const fn gossip(&self) -> Option<SocketAddr> {
@@ -87,8 +93,14 @@ impl Machine {
     {
         let fault = |what: &str, error: &dyn std::fmt::Display| format!("{}: {what}: {error}", self.host);
         if self.agent.is_none() {
-            let process = self.launch(site, join).await.map_err(|e| fault("the agent does not start", &e))?;
+            let process = match self.launch(site, join, self.http).await {
+                // Somebody else may have its TCP port by now.
+                Err(_) if self.http.is_some() => self.launch(site, join, None).await,
+                launched => launched,
+            };
+            let process = process.map_err(|e| fault("the agent does not start", &e))?;
             self.gossip = Some(process.running.gossip_addr());
+            self.http = process.running.http();
             site.network.place(self.host, process.running.gossip_addr());
             self.agent = Some(process);
         }
@@ -111,14 +123,22 @@ impl Machine {
         Ok(())
     }
 
-    async fn launch<F>(&self, site: &Site<F>, join: &[SocketAddr]) -> Result<Process, String>
+    async fn launch<F>(
+        &self,
+        site: &Site<F>,
+        join: &[SocketAddr],
+        http: Option<SocketAddr>,
+    ) -> Result<Process, String>
     where
         F: Fn(ApiParts) -> Api + Clone + Send + 'static,
     {
+        let any = || "127.0.0.1:0".to_owned();
+        let is_first = Host::all().next() == Some(self.host);
         let args = AgentArgs {
             node: Some(self.host.name().to_owned()),
             cluster: Some("shop".to_owned()),
-            bind: Some(self.gossip.map_or_else(|| "127.0.0.1:0".to_owned(), |addr| addr.to_string())),
+            bind: Some(self.gossip.map_or_else(any, |addr| addr.to_string())),
+            http: is_first.then(|| http.map_or_else(any, |addr| addr.to_string())),
             join: join.iter().map(ToString::to_string).collect(),
             socket: Some(self.socket.clone()),
             data_dir: Some(site.dir.join(self.host.name())),

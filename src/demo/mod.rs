@@ -39,6 +39,7 @@ use script::Step;
 use shop::HOSTS;
 use stage::Stage;
 use std::io::{self, IsTerminal, Write, stdin, stdout};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -139,16 +140,18 @@ fn finished(told: io::Result<bool>) -> Result<Ended, String> {
 }
 
 /// What to try from another terminal.
-fn commands(sockets: &[PathBuf; HOSTS]) -> [String; 5] {
+fn commands(sockets: &[PathBuf; HOSTS], http: Option<SocketAddr>) -> Vec<String> {
     let [first, .., last] = sockets;
     let (first, last) = (first.display(), last.display());
-    [
+    let mut commands = vec![
         format!("shoal members --socket {first}"),
         format!("shoal resolve cart --socket {last}"),
         format!("shoal watch --socket {first}"),
         format!("shoal top --socket {first}"),
         format!("shoal doctor --socket {first}"),
-    ]
+    ];
+    commands.extend(http.map(|http| format!("http://{http}/ui/ in a browser")));
+    commands
 }
 
 /// The signals that end it.

@@ -52,7 +52,7 @@ where
         writeln!(out, "  {host}  {}  --socket {}", instances.join(" "), socket.display())?;
     }
     writeln!(out, "from another terminal, while it runs:")?;
-    for line in super::commands(&stage.sockets()) {
+    for line in super::commands(&stage.sockets(), stage.http()) {
         writeln!(out, "  {line}")?;
     }
     Ok(())

@@ -11,6 +11,7 @@ use super::shoppers::Shoppers;
 use super::truth::{Doing, Truth};
 use crate::agent::ApiParts;
 use crate::api::Api;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +86,7 @@ where
     }
 
     /// Where the other agents are, as far as they were ever started.
-    fn others(&self, but: usize) -> Vec<std::net::SocketAddr> {
+    fn others(&self, but: usize) -> Vec<SocketAddr> {
         let others = self.machines.iter().enumerate().filter(|(n, _)| *n != but);
         others.filter_map(|(_, machine)| machine.gossip()).collect()
     }
@@ -97,6 +98,11 @@ where
     /// Sockets of all agents, by host.
     pub(super) fn sockets(&self) -> [PathBuf; HOSTS] {
         std::array::from_fn(|n| self.machines[n].socket().to_owned())
+    }
+
+    /// Where the first agent's API answers over TCP.
+    pub(super) fn http(&self) -> Option<SocketAddr> {
+        self.machines.first().and_then(Machine::http)
     }
 
     /// Since the shop was opened.

@@ -251,7 +251,9 @@ fn help(view: &View) -> Vec<Line<'static>> {
         Line::default(),
         Line::styled("Try from another terminal", bold()),
     ];
-    lines.extend(super::super::commands(&view.sockets).into_iter().map(|c| Line::raw(format!("  {c}"))));
+    lines.extend(
+        super::super::commands(&view.sockets, view.http).into_iter().map(|c| Line::raw(format!("  {c}"))),
+    );
     let profile = match view.profile {
         "local" => "Profile local, for agents on one machine: about twice as fast as lan.",
         _ => "Profile lan, what `shoal agent` has: times as between hosts of one data center.",
@@ -283,7 +285,8 @@ mod tests {
 
     fn view(help: bool) -> View {
         let sockets = std::array::from_fn(|n| format!("/tmp/shoal-demo-AbCdEf/n{}.sock", n + 1).into());
-        View { selected: Host::named("n3").expect("is there"), help, profile: "lan", sockets }
+        let http = "127.0.0.1:8500".parse().ok();
+        View { selected: Host::named("n3").expect("is there"), help, profile: "lan", sockets, http }
     }
 
     /// A shop in which n3 was killed, and everybody knows.
@@ -335,6 +338,7 @@ mod tests {
         for command in [
             "  shoal members --socket /tmp/shoal-demo-AbCdEf/n1.sock",
             "  shoal resolve cart --socket /tmp/shoal-demo-AbCdEf/n5.sock",
+            "  http://127.0.0.1:8500/ui/ in a browser",
         ] {
             assert!(shown.iter().any(|line| line == command), "{shown:#?}");
         }

@@ -15,6 +15,7 @@ use crossterm::event::EventStream;
 use futures_util::StreamExt;
 use keys::Key;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ pub(super) struct View {
     help: bool,
     profile: &'static str,
     sockets: [PathBuf; HOSTS],
+    http: Option<SocketAddr>,
 }
 
 impl View {
@@ -65,6 +67,7 @@ where
         help: steps.is_empty(),
         profile: stage.profile(),
         sockets: stage.sockets(),
+        http: stage.http(),
     };
     let mut story = Story::new(steps);
     let mut frame = Instant::now();

@@ -62,13 +62,13 @@ impl Past {
     }
 }
 
-/// A member: its life and incarnation, and how it is shown.
-type Known = (NodeKey, Option<(Epoch, u16)>, MemberStatus, SocketAddr);
+/// Life, status and address of a member.
+type ShownMember = (NodeKey, Option<(Epoch, u16)>, MemberStatus, SocketAddr);
 
 /// All that a datagram could change.
 #[derive(Debug, PartialEq)]
 pub(super) struct Shown {
-    members: Vec<Known>,
+    members: Vec<ShownMember>,
     table: u64,
     entries: usize,
     rumours: usize,
