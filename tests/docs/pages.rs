@@ -15,7 +15,8 @@
 //!
 //! A `text` block right after an `sh` block is what it prints: see [`super::compare`]. `python` blocks
 //! are programs that need `python3`. `toml config` blocks are configuration files: they are checked. A
-//! comment `<!-- needs: A B -->` says it for all blocks of a page.
+//! comment `<!-- needs: A B -->` says it for all blocks of a page, and `<!-- with: shoal agent -->` has that
+//! running from its beginning, with its socket where commands look for it.
 
 use std::path::{Path, PathBuf};
 
@@ -82,14 +83,19 @@ pub(crate) struct Page {
     pub(crate) name: String,
     pub(crate) text: String,
     pub(crate) needs: Vec<String>,
+    /// What runs before the first block.
+    pub(crate) with: Option<String>,
     pub(crate) blocks: Vec<Block>,
 }
 
 impl Page {
     pub(crate) fn parse(name: &str, text: &str) -> Self {
-        let needs = text.lines().find_map(|l| l.strip_prefix("<!-- needs:")?.strip_suffix("-->"));
-        let needs = needs.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-        Self { name: name.to_owned(), text: text.to_owned(), needs, blocks: blocks(text) }
+        let comment = |mark: &str| {
+            text.lines().find_map(|l| l.strip_prefix("<!-- ")?.strip_prefix(mark)?.strip_suffix("-->"))
+        };
+        let needs = comment("needs:").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        let with = comment("with:").map(|command| command.trim().to_owned());
+        Self { name: name.to_owned(), text: text.to_owned(), needs, with, blocks: blocks(text) }
     }
 
     /// Every Markdown file that belongs to the repository, in the order of names.

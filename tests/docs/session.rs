@@ -90,6 +90,9 @@ impl Session {
     pub(crate) fn run(page: &Page, tools: &[String]) -> Result<usize, String> {
         let mut session = Self::new();
         session.make_hosts(page);
+        if let Some(command) = &page.with {
+            session.start(command).map_err(|e| format!("{}: {command}: {e}", page.name))?;
+        }
         let mut count = 0;
         for block in page.blocks.iter().filter(|b| b.is_run()) {
             if block.needs().iter().any(|need| !tools.iter().any(|tool| tool == need)) {
@@ -101,6 +104,16 @@ impl Session {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Runs what a page takes for granted on its first host, until the socket is there.
+    fn start(&mut self, command: &str) -> Result<(), String> {
+        let Some(host) = self.hosts.values_mut().find(|host| host.number == 0) else { return Ok(()) };
+        let (socket, log) = (host.dir.join("run/shoal/agent.sock"), host.dir.join("log"));
+        let line = format!("{command} >/dev/null 2>>{} </dev/null &\n", log.display());
+        host.input.write_all(line.as_bytes()).map_err(|e| format!("the shell has ended: {e}"))?;
+        poll(PATIENCE, || socket.exists().then_some(()))
+            .ok_or_else(|| fs::read_to_string(&log).unwrap_or_default())
     }
 
     fn block(&mut self, block: &Block) -> Result<(), String> {
