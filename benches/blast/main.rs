@@ -10,8 +10,7 @@
 //! sealing in an idle and in a busy agent's processor time.
 //!
 //! Run with `cargo bench --bench blast`; `RATE` (100,000 datagrams per second) and `SECONDS` (60, for each
-//! kind) change it (with `SECONDS=0` the share of sealing is all), `PLAIN=1` leaves the keys out. Everything is on
-//! loopback, and blaster and agents
+//! kind) change it (with `SECONDS=0` the share of sealing is all), `PLAIN=1` leaves the keys out. Everything is on loopback, and blaster and agents
 //! share the machine: what could be sent, and what reached the agent before its kernel buffer was full,
 //! is printed.
 
