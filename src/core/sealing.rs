@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 /// Peers that are remembered for not sealing with our primary key.
@@ -112,11 +113,12 @@ impl Sealing {
         self.others.remove(&addr);
     }
 
-    /// The peer there may have any one of our keys in common with us: seals with one at random from
+    /// The peer there may have any one of our keys in common with us: seals with the next one in turn from
     /// now on, until it is heard.
-    pub(crate) fn try_any(&mut self, addr: SocketAddr) {
-        let pick = self.nonces.random_range(0..self.keys.len().max(1));
-        if let Some(id) = self.keys.keys().nth(pick).copied() {
+    pub(crate) fn try_next(&mut self, addr: SocketAddr) {
+        let last = self.others.get(&addr).copied().unwrap_or(self.primary);
+        let after = self.keys.range((Excluded(last), Unbounded)).next();
+        if let Some(id) = after.or_else(|| self.keys.first_key_value()).map(|(id, _)| *id) {
             self.note_key_of(addr, id);
         }
     }
@@ -244,6 +246,23 @@ mod tests {
         assert_eq!(open(&mut old, &to_another, Instant::START), Err(Dropped::UnknownKey));
         assert_eq!(old.strange_to_tell(Instant::START).map(|s| s.id), Some(key(2).id()));
         assert_eq!(old.strange_to_tell(Instant::START), None);
+    }
+
+    /// A host with several keys that was away gets in with the one that is left, after as many tries as it has
+    /// keys at most.
+    #[test]
+    fn whoever_does_not_answer_is_tried_with_each_key_in_turn() {
+        let mut many = sealing(&[1, 2, 3]);
+        for common in [1, 2, 3] {
+            let mut peer = sealing(&[common]);
+            let heard = (0..3).filter(|_| {
+                let mut bytes = plain();
+                many.seal(addr(2), &mut bytes);
+                many.try_next(addr(2));
+                open(&mut peer, &bytes, Instant::START).is_ok()
+            });
+            assert_eq!(heard.count(), 1, "key {common}");
+        }
     }
 
     #[test]

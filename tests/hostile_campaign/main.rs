@@ -25,7 +25,7 @@ const SIEGE: Duration = Duration::from_secs(4);
 /// What an agent may have grown by: its tables of strangers fill up, and are bounded.
 const GROWTH_KIB_MAX: u64 = 24 * 1024;
 
-/// Agents with a key file each; one that starts joins those that run.
+/// Agents with a key file each, the first of which the others join.
 struct Cluster {
     profile: &'static str,
     places: Vec<Place>,
@@ -49,7 +49,7 @@ impl Cluster {
 
     fn run(&self, n: usize) -> Agent {
         let file = self.places[n].path("keys").display().to_string();
-        let via: Vec<String> = self.agents.iter().map(Agent::gossip).collect();
+        let via = self.agents.first().map(Agent::gossip);
         let mut more = vec!["--profile", self.profile, "--key-file", &file];
         more.extend(via.iter().flat_map(|via| ["--join", via.as_str()]));
         self.places[n].start(&format!("n{n}"), &more)

@@ -221,7 +221,7 @@ impl Agent {
         if let Some(sealing) = &mut self.sealing
             && unheard
         {
-            sealing.try_any(to);
+            sealing.try_next(to);
         }
     }
 }
