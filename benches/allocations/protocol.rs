@@ -48,7 +48,7 @@ fn addr(n: u16) -> SocketAddr {
 fn agent(n: u16) -> Agent {
     let identity = Identity {
         cluster: "bench".to_owned(),
-        name: NodeName::new(&format!("n{n}")).expect("valid"),
+        name: NodeName::new(format!("n{n}")).expect("valid"),
         id: NodeId::from_random(u128::from(n)),
         addr: addr(n),
         generation: Generation(1),

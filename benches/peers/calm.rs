@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 /// Longer than the longest that was seen: Serf waits for its next full exchange where gossip missed somebody.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What a start or a leave leaves behind is over by then.
-const REST: Duration = Duration::from_secs(20);
+/// What a start leaves behind is over by then: agents of Shoal look around more often in their first two minutes.
+const REST: Duration = Duration::from_secs(130);
 const WATCHED: Duration = Duration::from_secs(60);
 
 /// From the moment when the last of all was started until all see all.

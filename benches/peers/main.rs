@@ -11,7 +11,7 @@
 //!   until all see all.
 //! - *join*: one more starts: from its start until all others show it. It rests for three seconds and
 //!   leaves (SIGINT): from there until all others show it left. Chitchat's agents cannot.
-//! - *idle*: after 20 s of rest, a minute of it: processor by `schedstat`, memory by `smaps_rollup`,
+//! - *idle*: after 130 s of rest, a minute of it: processor by `schedstat`, memory by `smaps_rollup`,
 //!   packets and bytes by the counters of loopback, headers taken off. Loopback carries what else runs on the
 //!   machine too: `unshare -n` keeps that away (below).
 //! - *kill*: `kill -9` of one agent, until the last survivor shows it failed; then it is started
