@@ -22,7 +22,7 @@ const PROVEN_MAX: usize = 1_024;
 const CONTACTS_MAX: usize = 1_024;
 /// Sources whose wishes are counted.
 const SOURCES_MAX: usize = 1_024;
-/// Wishes of one source (a host) per second, and at once.
+/// Wishes of one source per second, and at once.
 const WISHES_PER_S: f64 = 200.0;
 const WISHES_AT_ONCE: f64 = 400.0;
 
@@ -37,18 +37,27 @@ pub(crate) struct Proofs {
     proven: BTreeMap<SocketAddr, Instant>,
     proven_order: VecDeque<(SocketAddr, Instant)>,
     contacts: VecDeque<SocketAddr>,
-    sources: BTreeMap<IpAddr, Bucket>,
-    sources_order: VecDeque<IpAddr>,
+    sources: BTreeMap<Source, Bucket>,
+    sources_order: VecDeque<Source>,
     /// Challenges that were sent.
     pub(crate) challenges: u64,
 }
 
-/// What counts as one source: an IPv4 address, or the IPv6 network that a host is given.
-fn source(addr: SocketAddr) -> IpAddr {
-    match addr.ip() {
+/// Whose wishes are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// All of a host that have shown nothing: an IPv4 address, or the IPv6 network that a host is given.
+    Host(IpAddr),
+    /// One that has shown that it receives. Fifty agents that start on one host are fifty.
+    Proven(SocketAddr),
+}
+
+/// The host at `addr`, whichever port it speaks from.
+fn host(addr: SocketAddr) -> Source {
+    Source::Host(match addr.ip() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
-    }
+    })
 }
 
 impl Proofs {
@@ -114,7 +123,7 @@ impl Proofs {
 
     /// Counts a wish of whoever is at `addr`; says whether it may be looked at.
     pub(crate) fn admits(&mut self, addr: SocketAddr, now: Instant) -> bool {
-        let source = source(addr);
+        let source = if self.is_proven(addr, now) { Source::Proven(addr) } else { host(addr) };
         if !self.sources.contains_key(&source) {
             if self.sources.len() >= SOURCES_MAX
                 && let Some(oldest) = self.sources_order.pop_front()
@@ -165,6 +174,20 @@ mod tests {
         assert_eq!(admitted, WISHES_AT_ONCE as usize);
         assert!(proofs.admits(addr(2), now));
         assert!(proofs.admits(addr(1), now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn who_has_shown_that_it_receives_is_counted_by_itself() {
+        let mut proofs = Proofs::new(&[1; 32]);
+        let now = Instant::START + Duration::from_secs(100);
+        let at = |port| SocketAddr::new(addr(1).ip(), port);
+        while proofs.admits(at(1), now) {}
+        assert!(!proofs.admits(at(2), now), "its host has used up what it may");
+        let cookie = proofs.cookie(at(2), now);
+        assert!(proofs.show(at(2), cookie, now));
+        let admitted = (0..10_000).filter(|_| proofs.admits(at(2), now)).count();
+        assert_eq!(admitted, WISHES_AT_ONCE as usize);
+        assert!(!proofs.admits(at(3), now));
     }
 
     #[test]
