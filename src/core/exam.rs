@@ -6,6 +6,7 @@
 //! the way back that is broken, and otherwise the way there. Answers remember nobody but the numbers of the
 //! last questions, and are limited in rate.
 
+use crate::core::bucket::{Bucket, Rate};
 use crate::model::{Instant, NodeKey};
 use crate::wire::exam::QUESTION_BITS;
 use std::collections::VecDeque;
@@ -19,8 +20,7 @@ pub(crate) const HELPERS: usize = 3;
 /// Questions of others of which it is remembered that they arrived, by asker and examination.
 const ARRIVED_MAX: usize = 256;
 /// Answers to others, and what is passed on for them: at once, and a second.
-const ANSWERS_AT_ONCE: f64 = 100.0;
-const ANSWERS_PER_S: f64 = 50.0;
+const ANSWERS: Rate = Rate { at_once: 100.0, per_s: 50.0 };
 /// Where the bits of full-sized questions begin.
 const LARGE: u32 = 4;
 
@@ -86,15 +86,14 @@ struct Running {
 pub(crate) struct Exams {
     running: Option<Running>,
     arrived: VecDeque<(NodeKey, u32, u8)>,
-    tokens: f64,
-    tokens_at: Instant,
+    answers: Bucket,
     /// What the wall clock showed, and when.
     wall: Option<(u64, Instant)>,
 }
 
 impl Exams {
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { running: None, arrived: VecDeque::new(), tokens: ANSWERS_AT_ONCE, tokens_at: now, wall: None }
+        Self { running: None, arrived: VecDeque::new(), answers: Bucket::new(ANSWERS, now), wall: None }
     }
 
     pub(crate) fn set_wall(&mut self, unix_ms: u64, now: Instant) {
@@ -251,14 +250,7 @@ impl Exams {
 
     /// Whether another datagram may be sent on behalf of others.
     pub(crate) fn admits(&mut self, now: Instant) -> bool {
-        let gained = now.since(self.tokens_at).as_secs_f64() * ANSWERS_PER_S;
-        self.tokens = (self.tokens + gained).min(ANSWERS_AT_ONCE);
-        self.tokens_at = now;
-        let admitted = self.tokens >= 1.0;
-        if admitted {
-            self.tokens -= 1.0;
-        }
-        admitted
+        self.answers.take(ANSWERS, now)
     }
 }
 
@@ -282,9 +274,9 @@ mod tests {
     fn answers_for_others_are_limited() {
         let mut exams = Exams::new(Instant::START);
         let at_once = (0..10_000).filter(|_| exams.admits(Instant::START)).count();
-        assert_eq!(at_once, ANSWERS_AT_ONCE as usize);
+        assert_eq!(at_once, ANSWERS.at_once as usize);
         let later = Instant::START + Duration::from_secs(1);
-        assert_eq!((0..10_000).filter(|_| exams.admits(later)).count(), ANSWERS_PER_S as usize);
+        assert_eq!((0..10_000).filter(|_| exams.admits(later)).count(), ANSWERS.per_s as usize);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 mod agent;
 mod aliases;
+mod bucket;
 mod catalog;
 mod checks;
 pub mod config;

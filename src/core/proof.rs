@@ -6,6 +6,7 @@
 //! QUIC's Retry does, RFC 9000, section 8.1, and DTLS). Cookies are made from a secret and the
 //! address: nothing is kept of those who do not answer. Every table here is bounded.
 
+use crate::core::bucket::{Bucket, Rate};
 use crate::model::Instant;
 use crate::wire::seal::CookieKey;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,15 +23,11 @@ const PROVEN_MAX: usize = 1_024;
 const CONTACTS_MAX: usize = 1_024;
 /// Sources whose wishes are counted.
 const SOURCES_MAX: usize = 1_024;
-/// Wishes of one source per second, and at once.
-const WISHES_PER_S: f64 = 200.0;
-const WISHES_AT_ONCE: f64 = 400.0;
-
-#[derive(Debug)]
-struct Bucket {
-    left: f64,
-    at: Instant,
-}
+/// Wishes of one source.
+const WISHES: Rate = Rate { at_once: 400.0, per_s: 200.0 };
+/// Wishes of all addresses of a host together that have shown that they receive: as many agents as start on one
+/// host, and no more than costs nothing.
+const WISHES_OF_PROVEN: Rate = Rate { at_once: 8_000.0, per_s: 2_000.0 };
 
 pub(crate) struct Proofs {
     cookies: CookieKey,
@@ -46,18 +43,29 @@ pub(crate) struct Proofs {
 /// Whose wishes are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
-    /// All of a host that have shown nothing: an IPv4 address, or the IPv6 network that a host is given.
+    /// All of a host that have shown nothing.
     Host(IpAddr),
+    /// All of a host that have shown that they receive.
+    ProvenHost(IpAddr),
     /// One that has shown that it receives. Fifty agents that start on one host are fifty.
     Proven(SocketAddr),
 }
 
-/// The host at `addr`, whichever port it speaks from.
-fn host(addr: SocketAddr) -> Source {
-    Source::Host(match addr.ip() {
+impl Source {
+    const fn rate(self) -> Rate {
+        match self {
+            Self::Host(_) | Self::Proven(_) => WISHES,
+            Self::ProvenHost(_) => WISHES_OF_PROVEN,
+        }
+    }
+}
+
+/// The host at `addr`, whichever port it speaks from: an IPv4 address, or the IPv6 network that a host is given.
+fn host(addr: SocketAddr) -> IpAddr {
+    match addr.ip() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
-    })
+    }
 }
 
 impl Proofs {
@@ -123,7 +131,14 @@ impl Proofs {
 
     /// Counts a wish of whoever is at `addr`; says whether it may be looked at.
     pub(crate) fn admits(&mut self, addr: SocketAddr, now: Instant) -> bool {
-        let source = if self.is_proven(addr, now) { Source::Proven(addr) } else { host(addr) };
+        if self.is_proven(addr, now) {
+            self.take(Source::Proven(addr), now) && self.take(Source::ProvenHost(host(addr)), now)
+        } else {
+            self.take(Source::Host(host(addr)), now)
+        }
+    }
+
+    fn take(&mut self, source: Source, now: Instant) -> bool {
         if !self.sources.contains_key(&source) {
             if self.sources.len() >= SOURCES_MAX
                 && let Some(oldest) = self.sources_order.pop_front()
@@ -132,15 +147,7 @@ impl Proofs {
             }
             self.sources_order.push_back(source);
         }
-        let bucket = self.sources.entry(source).or_insert(Bucket { left: WISHES_AT_ONCE, at: now });
-        let gained = now.since(bucket.at).as_secs_f64() * WISHES_PER_S;
-        bucket.left = (bucket.left + gained).min(WISHES_AT_ONCE);
-        bucket.at = now;
-        let admitted = bucket.left >= 1.0;
-        if admitted {
-            bucket.left -= 1.0;
-        }
-        admitted
+        self.sources.entry(source).or_insert(Bucket::new(source.rate(), now)).take(source.rate(), now)
     }
 }
 
@@ -171,7 +178,7 @@ mod tests {
         let mut proofs = Proofs::new(&[1; 32]);
         let now = Instant::START;
         let admitted = (0..10_000).filter(|_| proofs.admits(addr(1), now)).count();
-        assert_eq!(admitted, WISHES_AT_ONCE as usize);
+        assert_eq!(admitted, WISHES.at_once as usize);
         assert!(proofs.admits(addr(2), now));
         assert!(proofs.admits(addr(1), now + Duration::from_secs(1)));
     }
@@ -186,8 +193,22 @@ mod tests {
         let cookie = proofs.cookie(at(2), now);
         assert!(proofs.show(at(2), cookie, now));
         let admitted = (0..10_000).filter(|_| proofs.admits(at(2), now)).count();
-        assert_eq!(admitted, WISHES_AT_ONCE as usize);
+        assert_eq!(admitted, WISHES.at_once as usize);
         assert!(!proofs.admits(at(3), now));
+    }
+
+    #[test]
+    fn a_host_does_not_get_more_by_showing_ever_more_addresses() {
+        let mut proofs = Proofs::new(&[1; 32]);
+        let now = Instant::START + Duration::from_secs(100);
+        let mut admitted = 0;
+        for port in 1..200 {
+            let at = SocketAddr::new(addr(1).ip(), port);
+            let cookie = proofs.cookie(at, now);
+            assert!(proofs.show(at, cookie, now));
+            admitted += (0..1_000).filter(|_| proofs.admits(at, now)).count();
+        }
+        assert_eq!(admitted, WISHES_OF_PROVEN.at_once as usize);
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Agent {
 
     /// Sends `exam`, filled up to `size` bytes before it is sealed, or with `least` bytes of padding.
     fn send_padded(&mut self, to: SocketAddr, exam: Exam, size: usize, least: u16) {
-        let mut datagram = DatagramBuilder::new(self.cluster, self.config.plain_bytes_max());
+        let mut datagram = self.new_datagram();
         datagram.push(&Frame::Exam(exam));
         let used = self.config.plain_bytes_max() - datagram.room() - FRAME_OVERHEAD_BYTES;
         let fill = size.saturating_sub(used + FRAME_OVERHEAD_BYTES);

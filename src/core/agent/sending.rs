@@ -7,7 +7,7 @@ use crate::wire::{DatagramBuilder, Frame};
 use std::net::SocketAddr;
 
 impl Agent {
-    fn new_datagram(&mut self) -> DatagramBuilder {
+    pub(super) fn new_datagram(&mut self) -> DatagramBuilder {
         let buffer = self.buffers.take(self.config.max_datagram_bytes);
         DatagramBuilder::reusing(buffer, self.cluster, self.config.plain_bytes_max())
     }
