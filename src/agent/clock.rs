@@ -51,6 +51,13 @@ impl Moment {
         self.unix_ms.saturating_add(ahead).saturating_sub(millis(self.now.since(instant).as_millis()))
     }
 
+    /// How far the wall clock went from this process's own until `later`.
+    pub(super) fn drift(self, later: Self) -> Duration {
+        let offset = |at: Self| i128::from(at.unix_ms) - i128::from(at.now.as_nanos() / 1_000_000);
+        let apart = offset(later).abs_diff(offset(self));
+        Duration::from_millis(u64::try_from(apart).unwrap_or(u64::MAX))
+    }
+
     /// The instant at which the wall clock shows `unix_ms`; the start for all that lies before it.
     pub(super) fn instant_at(self, unix_ms: u64) -> Instant {
         let ahead = Duration::from_millis(unix_ms.saturating_sub(self.unix_ms));

@@ -43,7 +43,12 @@ pub(super) enum Damage {
 
 /// The file that holds `value`.
 pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
-    Ok(around(FORMAT_VERSION, &to_bytes(value)?))
+    Ok(file_of(&to_bytes(value)?))
+}
+
+/// The file that holds the value with this payload.
+pub(super) fn file_of(payload: &[u8]) -> Vec<u8> {
+    around(FORMAT_VERSION, payload)
 }
 
 /// Header and checksum around a payload.
@@ -93,7 +98,8 @@ const fn bincode_config() -> bincode::config::Configuration<
     bincode::config::standard().with_limit::<PAYLOAD_BYTES_MAX>()
 }
 
-fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
+/// A value as it stands in a payload. Those of a tuple or a struct stand one behind the other.
+pub(super) fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
     bincode::serde::encode_to_vec(value, bincode_config()).map_err(|e| e.to_string())
 }
 

@@ -4,6 +4,7 @@
 //! replaced as a whole (written beside, synced, renamed), so that a crash at any byte leaves the
 //! old or the new one. What cannot be read is set aside under another name and never deleted.
 
+mod encoder;
 mod format;
 mod saved;
 #[cfg(test)]
@@ -183,14 +184,27 @@ impl DataDir {
         self.replace(STATE, saved)
     }
 
+    /// The same for a payload that is encoded already.
+    fn save_payload(&self, payload: &[u8]) -> Result<(), DataDirError> {
+        self.replace_file(STATE, &format::file_of(payload))
+    }
+
     /// The same for the keyring.
     pub(super) fn save_keyring(&self, ring: &Keyring) -> Result<(), DataDirError> {
         self.replace(KEYRING, &ring.to_shared())
     }
 
     fn replace(&self, name: &str, value: &impl Serialize) -> Result<(), DataDirError> {
+        let bytes = format::encode(value).map_err(|e| self.not_encoded(name, e))?;
+        self.replace_file(name, &bytes)
+    }
+
+    fn not_encoded(&self, name: &str, error: String) -> DataDirError {
+        io_error("encode", &self.path.join(name))(io::Error::other(error))
+    }
+
+    fn replace_file(&self, name: &str, bytes: &[u8]) -> Result<(), DataDirError> {
         let new = self.path.join(format!("{name}.new"));
-        let bytes = format::encode(value).map_err(|e| io_error("encode", &new)(io::Error::other(e)))?;
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -198,7 +212,7 @@ impl DataDir {
             .mode(0o600)
             .open(&new)
             .map_err(io_error("create", &new))?;
-        if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_all()) {
+        if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
             // What was written is worth nothing, and may be what fills the disk.
             let _ = file.set_len(0);
             return Err(io_error("write", &new)(error));

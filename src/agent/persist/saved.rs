@@ -43,7 +43,7 @@ pub(in crate::agent) struct Saved {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct SavedService {
+pub(super) struct SavedService {
     id: String,
     name: String,
     tags: Vec<String>,
@@ -58,7 +58,7 @@ struct SavedService {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct SavedCheck {
+pub(super) struct SavedCheck {
     id: String,
     name: String,
     notes: String,
@@ -93,23 +93,19 @@ impl Saved {
         address_book: Vec<SocketAddr>,
         moment: Moment,
     ) -> Self {
+        let services = local.services.values().map(|s| save_service(s)).collect();
+        let checks = local.checks.values().map(|c| save_check(c, moment)).collect();
+        let (first, last) = around_entries(&author, local, &address_book);
+        let ((generation, node_id), (_, node, services_from_files, checks_from_files)) = (first, last);
         Self {
-            generation: author.generation,
-            node_id: author.node_id,
-            node: author.node.to_string(),
-            services: local.services.values().map(|s| save_service(s)).collect(),
-            checks: local.checks.values().map(|c| save_check(c, moment)).collect(),
+            generation,
+            node_id,
+            services,
+            checks,
             address_book,
-            services_from_files: local
-                .from_files
-                .iter()
-                .filter_map(|key| if let EntryKey::Service(id) = key { Some(id.to_string()) } else { None })
-                .collect(),
-            checks_from_files: local
-                .from_files
-                .iter()
-                .filter_map(|key| if let EntryKey::Check(id) = key { Some(id.to_string()) } else { None })
-                .collect(),
+            node,
+            services_from_files,
+            checks_from_files,
         }
     }
 
@@ -156,7 +152,25 @@ impl Saved {
     }
 }
 
-fn save_service(s: &ServiceRecord) -> SavedService {
+/// What stands before and behind the entries of a [`Saved`], in that order.
+#[expect(clippy::type_complexity, reason = "the fields as they stand in the file")]
+pub(super) fn around_entries<'a>(
+    author: &Author,
+    local: &LocalState,
+    address_book: &'a [SocketAddr],
+) -> ((Generation, NodeId), (&'a [SocketAddr], String, Vec<String>, Vec<String>)) {
+    let (mut services, mut checks) = (Vec::new(), Vec::new());
+    for key in &local.from_files {
+        match key {
+            EntryKey::Service(id) => services.push(id.to_string()),
+            EntryKey::Check(id) => checks.push(id.to_string()),
+            EntryKey::Node | EntryKey::Unknown(..) => {}
+        }
+    }
+    ((author.generation, author.node_id), (address_book, author.node.to_string(), services, checks))
+}
+
+pub(super) fn save_service(s: &ServiceRecord) -> SavedService {
     SavedService {
         id: s.id.to_string(),
         name: s.name.to_string(),
@@ -188,7 +202,7 @@ fn restore_service(s: &SavedService) -> Result<ServiceRecord, NameError> {
     })
 }
 
-fn save_check(c: &LocalCheck, moment: Moment) -> SavedCheck {
+pub(super) fn save_check(c: &LocalCheck, moment: Moment) -> SavedCheck {
     let d = &c.definition;
     SavedCheck {
         id: d.id.to_string(),

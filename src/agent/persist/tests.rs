@@ -65,6 +65,62 @@ fn saved_with(generation: u64) -> Saved {
     Saved::new(author(generation), &sample(), book, MOMENT)
 }
 
+/// One change of what is registered.
+fn change(state: &mut LocalState, what: u8, which: u8) {
+    let service = |id: &str, port| ServiceRecord {
+        id: InstanceId::new(id).expect("valid"),
+        port,
+        ..(**sample().services.values().next().expect("there is one")).clone()
+    };
+    let (id, check_id) = (format!("s{}", which % 7), format!("c{}", which % 5));
+    let command = match what % 6 {
+        0 | 1 => LocalCommand::RegisterService {
+            definition: Box::new(ServiceDefinition {
+                service: service(&id, u16::from(what)),
+                checks: vec![check(&format!("of-{id}"), Some(&id), 30)],
+            }),
+            replace_existing_checks: false,
+        },
+        2 => LocalCommand::DeregisterService(InstanceId::new(&id).expect("valid")),
+        3 => LocalCommand::RegisterCheck(Box::new(check(&check_id, None, u64::from(what) + 1))),
+        4 => LocalCommand::DeregisterCheck(CheckId::new(&check_id).expect("valid")),
+        _ => LocalCommand::NodeMaintenance { enable: which.is_multiple_of(2), reason: id },
+    };
+    // Some of them are refused: there is nothing to take away.
+    let _ = crate::core::local::apply(state, &command, NOW + Duration::from_secs(u64::from(which)));
+    if what.is_multiple_of(5) {
+        state.from_files = state.services.keys().cloned().map(EntryKey::Service).take(2).collect();
+    }
+}
+
+proptest! {
+    /// Whatever was written before, the file is the one that is made of the state alone.
+    #[test]
+    fn what_is_encoded_bit_by_bit_is_what_is_encoded_at_once(
+        changes in prop::collection::vec((any::<u8>(), any::<u8>(), 0..3u8), 1..40)
+    ) {
+        let (mut state, mut encoder) = (LocalState::default(), encoder::Encoder::new());
+        let mut moment = MOMENT;
+        for (what, which, then) in changes {
+            change(&mut state, what, which);
+            moment = match then {
+                0 => moment,
+                1 => Moment { now: moment.now + Duration::from_secs(3), unix_ms: moment.unix_ms + 3_000 },
+                // Somebody set the clock.
+                _ => Moment { unix_ms: moment.unix_ms - 1_000 * u64::from(what) - 1_000, ..moment },
+            };
+            let book: Vec<std::net::SocketAddr> = vec![([10, 0, 0, which], 7946).into(); usize::from(then)];
+            let at_once = Saved::new(author(3), &state, book.clone(), moment);
+            let request = WriteRequest {
+                author: author(3), local: state.clone(), address_book: book, moment, keyring: None,
+            };
+            let file = format::file_of(&encoder.payload(&request).expect("plain data"));
+            prop_assert_eq!(format::decode::<Saved>(&file).expect("whole"), at_once.clone());
+            prop_assert!(file == format::encode(&at_once).expect("plain data"));
+        }
+    }
+}
+
 fn dir() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }

@@ -3,7 +3,8 @@
 //! Owns the [`DataDir`] while the agent runs. One write at a time: what happens meanwhile is the
 //! loop's to collect, and shares the next write.
 
-use super::{Author, DataDir, Saved};
+use super::encoder::Encoder;
+use super::{Author, DataDir, DataDirError, STATE};
 use crate::agent::clock::Moment;
 use crate::core::Keyring;
 use crate::model::LocalState;
@@ -22,10 +23,9 @@ pub(in crate::agent) struct WriteRequest {
     pub(in crate::agent) keyring: Option<Keyring>,
 }
 
-impl WriteRequest {
-    fn saved(self) -> Saved {
-        Saved::new(self.author, &self.local, self.address_book, self.moment)
-    }
+fn save(dir: &DataDir, encoder: &mut Encoder, request: &WriteRequest) -> Result<(), DataDirError> {
+    let payload = encoder.payload(request).map_err(|error| dir.not_encoded(STATE, error))?;
+    dir.save_payload(&payload)
 }
 
 /// The loop's end of the writer.
@@ -44,14 +44,15 @@ impl StateWriter {
         let (requests, inbox) = std::sync::mpsc::sync_channel::<WriteRequest>(1);
         let (outbox, results) = mpsc::channel(1);
         let thread = std::thread::Builder::new().name("shoal-state".to_owned()).spawn(move || {
+            let mut encoder = Encoder::new();
             while let Ok(request) = inbox.recv() {
                 let ring = request.keyring.clone().filter(|ring| kept.as_ref() != Some(ring));
                 let saved = ring.as_ref().map_or(Ok(()), |ring| dir.save_keyring(ring));
                 if saved.is_ok() && ring.is_some() {
                     kept = ring;
                 }
-                let result = saved.and_then(|()| dir.save(&request.saved())).map_err(|e| e.to_string());
-                if outbox.blocking_send(result).is_err() {
+                let result = saved.and_then(|()| save(&dir, &mut encoder, &request));
+                if outbox.blocking_send(result.map_err(|e| e.to_string())).is_err() {
                     return;
                 }
             }
