@@ -7,7 +7,7 @@ use super::keys;
 use super::udp::SocketStats;
 use crate::core::{Agent, Ages, Effective, Stats};
 use crate::model::{EntryKey, Instant, NodeKey, UserEvent};
-use crate::view::{AgentStatus, Durations, ViewBuilder};
+use crate::view::{AgentStatus, Counted, Durations, ViewBuilder};
 use crate::wire::record;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ impl Publisher {
             effective: effective(agent.effective()),
             propagation: durations(&stats.propagation),
             loop_late: durations(&turns.late),
-            counters: counters(&stats, socket, turns),
+            counted: counted(&stats, socket, turns),
         });
         self.dirty = true;
     }
@@ -168,8 +168,7 @@ fn durations(ages: &Ages) -> Durations {
     Durations { buckets: ages.cumulative().collect(), count: ages.count, sum_us: ages.sum_us }
 }
 
-/// Series by name, as Prometheus writes them.
-fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<String, u64> {
+fn counted(stats: &Stats, socket: SocketStats, turns: LoopStats) -> Vec<Counted> {
     let plain = [
         ("shoal_datagrams_received_total", stats.datagrams_received),
         ("shoal_datagrams_received_bytes_total", stats.bytes_received),
@@ -210,16 +209,19 @@ fn counters(stats: &Stats, socket: SocketStats, turns: LoopStats) -> BTreeMap<St
         ("shoal_state_writes_total", turns.state_writes),
         ("shoal_state_writes_failed_total", turns.state_writes_failed),
     ];
-    let mut counters: BTreeMap<String, u64> =
-        plain.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
-    for (way, frames) in [("sent", &stats.frames_sent), ("received", &stats.frames_received)] {
+    let mut counted: Vec<Counted> = Vec::with_capacity(256);
+    counted.extend(plain.map(|(name, n)| Counted::new(name, n)));
+    let ways = [
+        ("shoal_frames_sent_total", "shoal_frames_sent_bytes_total", &stats.frames_sent),
+        ("shoal_frames_received_total", "shoal_frames_received_bytes_total", &stats.frames_received),
+    ];
+    for (number, size, frames) in ways {
         for (kind, n, bytes) in frames.iter() {
-            counters.insert(format!("shoal_frames_{way}_total{{kind=\"{kind}\"}}"), n);
-            counters.insert(format!("shoal_frames_{way}_bytes_total{{kind=\"{kind}\"}}"), bytes);
+            counted.push(Counted::of(number, ("kind", kind), n));
+            counted.push(Counted::of(size, ("kind", kind), bytes));
         }
     }
-    for (reason, n) in &stats.dropped {
-        counters.insert(format!("shoal_datagrams_dropped_total{{reason=\"{reason}\"}}"), *n);
-    }
-    counters
+    let dropped = stats.dropped.iter();
+    counted.extend(dropped.map(|(why, n)| Counted::of("shoal_datagrams_dropped_total", ("reason", why), *n)));
+    counted
 }

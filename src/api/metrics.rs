@@ -36,7 +36,7 @@ fn figures(call: &Call, view: &View) -> Vec<(String, u64)> {
     if let Some(logs) = &call.app.logs {
         list.push(("shoal_log_lines_lost_total".to_owned(), logs.lost()));
     }
-    list.extend(view.status().counters.iter().map(|(name, value)| (name.clone(), *value)));
+    list.extend(view.status().counters());
     list
 }
 

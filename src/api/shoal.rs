@@ -20,6 +20,7 @@ pub(super) fn status(call: &Call) -> Outcome {
     let ages = &status.propagation;
     let buckets = ages.buckets.iter().map(|(us, n)| object!({ "le_s": *us as f64 / 1e6, "count": n }));
     let buckets: Vec<Value> = buckets.collect();
+    let counters = status.counters();
     let answer = object!({
         "node": info.node.as_str(),
         "node_id": info.node_id.to_string(),
@@ -55,8 +56,8 @@ pub(super) fn status(call: &Call) -> Outcome {
         "settings": info.settings,
         "effective": status.effective,
         "propagation": { "buckets": buckets, "count": ages.count, "sum_s": ages.sum_us as f64 / 1e6 },
-        "local_health": status.counters.get("shoal_local_health").copied().unwrap_or(0),
-        "counters": status.counters,
+        "local_health": counters.get("shoal_local_health").copied().unwrap_or(0),
+        "counters": counters,
         "versions": { "shoal": info.agent_version, "consul_api": super::CONSUL_VERSION },
     });
     json(&answer, call.pretty())

@@ -79,8 +79,46 @@ pub struct AgentStatus {
     pub propagation: Durations,
     /// How late the loop came to its timers.
     pub loop_late: Durations,
-    /// Counters by metric name.
-    pub counters: BTreeMap<String, u64>,
+    /// What the agent counts. Kept without names of series: it is copied every second, and read now and then.
+    pub counted: Vec<Counted>,
+}
+
+impl AgentStatus {
+    /// What the agent counts, by series.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        self.counted.iter().map(|counted| (counted.series(), counted.value)).collect()
+    }
+}
+
+/// A figure of the agent, as it was last told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The metric.
+    pub name: &'static str,
+    /// Of its series this one: label and value.
+    pub label: Option<(&'static str, &'static str)>,
+    /// How many.
+    pub value: u64,
+}
+
+impl Counted {
+    /// A metric of one series.
+    pub const fn new(name: &'static str, value: u64) -> Self {
+        Self { name, label: None, value }
+    }
+
+    /// One of a metric's series.
+    pub const fn of(name: &'static str, label: (&'static str, &'static str), value: u64) -> Self {
+        Self { name, label: Some(label), value }
+    }
+
+    /// Its name as Prometheus writes it.
+    fn series(&self) -> String {
+        match self.label {
+            Some((label, value)) => format!("{}{{{label}=\"{value}\"}}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
 }
 
 /// A distribution of durations.

@@ -2,10 +2,9 @@
 
 use super::world::World;
 use crate::api::LogStyle;
-use crate::view::AgentStatus;
+use crate::view::{AgentStatus, Counted};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use tower::ServiceExt as _;
 use tracing::Level;
 
@@ -44,12 +43,12 @@ async fn an_unknown_level_is_refused_and_known_ones_are_not() {
 async fn counters_are_told_in_consuls_shape_and_for_prometheus() {
     let world = World::new();
     world.edit(|builder| {
-        let counters = BTreeMap::from([
-            ("shoal_datagrams_dropped_total{reason=\"malformed\"}".to_owned(), 3),
-            ("shoal_datagrams_dropped_total{reason=\"oversize\"}".to_owned(), 1),
-            ("shoal_local_health".to_owned(), 2),
-        ]);
-        builder.set_status(AgentStatus { counters, ..AgentStatus::default() });
+        let counted = vec![
+            Counted::of("shoal_datagrams_dropped_total", ("reason", "malformed"), 3),
+            Counted::of("shoal_datagrams_dropped_total", ("reason", "oversize"), 1),
+            Counted::new("shoal_local_health", 2),
+        ];
+        builder.set_status(AgentStatus { counted, ..AgentStatus::default() });
     });
     let told = world.get("/v1/agent/metrics").await.json();
     let list = |kind: &str| told[kind].as_array().expect("a list").clone();

@@ -2,6 +2,7 @@
 
 use super::world::{Answer, World, service_record};
 use crate::model::MemberStatus;
+use crate::view::Counted;
 use serde_json::{Value, json};
 
 const WEB1: &str = r#"{"Name":"web","ID":"web1","Address":"10.0.0.1","Port":9090,"Tags":["prom","a"],"Meta":{"v":"1"},"Check":{"TTL":"15s","Status":"passing"}}"#;
@@ -192,14 +193,13 @@ async fn members_and_status_tell_all_states() {
     world.edit(|view| {
         let propagation =
             crate::view::Durations { buckets: vec![(1_000, 2), (2_500, 5)], count: 6, sum_us: 1_500_000 };
-        let counters = [
-            ("shoal_local_health", 2),
-            ("shoal_check_runs_total", 9),
-            ("shoal_datagrams_dropped_total{reason=\"malformed\"}", 3),
-            ("shoal_datagrams_dropped_total{reason=\"oversize\"}", 4),
+        let counted = vec![
+            Counted::new("shoal_local_health", 2),
+            Counted::new("shoal_check_runs_total", 9),
+            Counted::of("shoal_datagrams_dropped_total", ("reason", "malformed"), 3),
+            Counted::of("shoal_datagrams_dropped_total", ("reason", "oversize"), 4),
         ];
-        let counters = counters.map(|(name, value)| (name.to_owned(), value)).into();
-        view.set_status(crate::view::AgentStatus { propagation, counters, ..Default::default() });
+        view.set_status(crate::view::AgentStatus { propagation, counted, ..Default::default() });
     });
     let metrics = world.get("/metrics").await.body;
     for line in [
