@@ -1,9 +1,14 @@
 //! Restarts: with and without a disk, with a wrong clock, at another address, of everybody.
 
 use crate::{
-    converge, deregister, each_seed, no_false_failures, register, secs, sent, settled, stays_converged,
+    add, converge, deregister, each_seed, ms, no_false_failures, register, secs, sent, settled,
+    stays_converged,
 };
+use shoal::core::Config;
+use shoal::model::MemberStatus;
+use shoal::sim::scenario::cluster;
 use shoal::sim::{Conditions, HostId, World};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// Restarts one host after it was down for `down`, and demands that it is back in the cluster at
@@ -33,6 +38,59 @@ fn a_restart_with_its_disk_brings_everything_back() {
             world.command(hosts[1], &deregister("web-1")).expect("accepted");
             comes_back(&mut world, hosts[1], secs(down), |_| {});
         }
+    });
+}
+
+/// How long after a newcomer was started all others have it alive, with its name and services: as
+/// long as a change takes (of twelve sends an agent), and four round trips before it: two to show its
+/// address and to be let in, two to learn who is there.
+#[test]
+fn a_newcomer_is_known_to_all_as_soon_as_its_news_can_spread() {
+    let took: RefCell<Vec<Duration>> = RefCell::default();
+    each_seed(8, |seed| {
+        let name = "lifecycle::a_newcomer_is_known_to_all";
+        let mut world = World::new(name, seed, Conditions::default());
+        let hosts = add(&mut world, cluster(50, &Config::default()), 2);
+        let (newcomer, others) = hosts.split_last().expect("fifty");
+        others.iter().for_each(|host| world.start(*host));
+        converge(&mut world, secs(30));
+        world.run_for(secs(1));
+        let started = world.now();
+        world.start(*newcomer);
+        let key = world.name_of(*newcomer).key();
+        let knows = |world: &World, host: HostId| {
+            let agent = world.agent(host).expect("it runs");
+            agent
+                .member(key)
+                .is_some_and(|m| m.status == MemberStatus::Alive && agent.entry_keys(key).count() == 5)
+        };
+        while !others.iter().all(|host| knows(&world, *host)) {
+            assert!(world.now().since(started) < secs(2), "replay: {}", world.replay());
+            world.run_for(Duration::from_micros(250));
+        }
+        took.borrow_mut().push(world.now().since(started));
+        converge(&mut world, secs(2));
+        stays_converged(&mut world, secs(1));
+    });
+    let mut took = took.into_inner();
+    took.sort();
+    let median = took[took.len() / 2];
+    println!("{took:?}");
+    assert!(median < ms(25), "{median:?}");
+}
+
+/// One contact cannot tell two hundred newcomers everything at once, within its cap: they hear of each
+/// other by rumours, and whoever missed some looks again at others.
+#[test]
+fn a_crowd_that_starts_at_one_contact_knows_itself_within_two_seconds() {
+    each_seed(1, |seed| {
+        let mut world = World::new("lifecycle::a_crowd_that_starts", seed, Conditions::default());
+        let hosts = add(&mut world, cluster(200, &Config::default()), 1);
+        world.start(hosts[0]);
+        world.run_for(secs(10));
+        hosts[1..].iter().for_each(|host| world.start(*host));
+        converge(&mut world, secs(2));
+        no_false_failures(&world);
     });
 }
 

@@ -110,6 +110,22 @@ impl Tree {
         self.range(bucket, part, after).map(|(key, _)| key)
     }
 
+    /// Keys of all rows after `after`, up to `until`.
+    pub(crate) fn keys_between(
+        &self,
+        after: Option<NodeKey>,
+        until: NodeKey,
+    ) -> impl Iterator<Item = NodeKey> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let start = after.map_or(Unbounded, Excluded);
+        self.rows.range((start, Unbounded)).map(|(key, _)| *key).take_while(move |key| *key <= until)
+    }
+
+    /// Whether there are no rows but that of `own`.
+    pub(crate) fn has_only(&self, own: NodeKey) -> bool {
+        self.rows.keys().all(|key| *key == own)
+    }
+
     fn range(
         &self,
         bucket: u8,
@@ -155,6 +171,20 @@ mod tests {
         t.set(first_key(6, 0), Some(9));
         let keys: Vec<u64> = t.keys(5, None, Some(NodeKey((5 << 58) + 1))).map(|k| k.0 - (5 << 58)).collect();
         assert_eq!(keys, [2, 3]);
+    }
+
+    #[test]
+    fn all_keys_are_between_none_and_the_last() {
+        let mut t = Tree::default();
+        assert!(t.has_only(NodeKey(5)));
+        for n in [5u64, 1 << 40, u64::MAX] {
+            t.set(NodeKey(n), Some(n));
+        }
+        let between = |after, until| t.keys_between(after, NodeKey(until)).map(|k| k.0).collect::<Vec<_>>();
+        assert_eq!(between(None, u64::MAX), [5, 1 << 40, u64::MAX]);
+        assert_eq!(between(Some(NodeKey(5)), 1 << 40), [1 << 40]);
+        assert_eq!(between(Some(NodeKey(u64::MAX)), 3), [0; 0], "an empty range is no mistake");
+        assert!(!t.has_only(NodeKey(5)));
     }
 
     #[test]

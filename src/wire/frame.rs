@@ -330,6 +330,13 @@ pub enum Ask {
         /// Where the piece starts, in bytes.
         offset: u32,
     },
+    /// The rows of all nodes in a range of keys: for who has nothing to compare.
+    Range {
+        /// Rows after this key; `None`: from the first.
+        after: Option<NodeKey>,
+        /// The last key that is meant.
+        until: NodeKey,
+    },
 }
 
 /// What is wanted of one owner's table: everything after `have`, going on after `cursor`.

@@ -157,11 +157,12 @@ fn frames() -> impl Strategy<Value = Frame> {
             message,
         },
     );
-    let ask = (any::<u32>(), heads(), 0..5u8).prop_map(|(id, h, kind)| {
+    let ask = (any::<u32>(), heads(), 0..6u8).prop_map(|(id, h, kind)| {
         let ask = match kind {
             0 => Ask::Buckets,
             1 => Ask::Rows { bucket: 3, part: Some(9), after: Some(h.owner) },
             4 => Ask::Parts { bucket: 63 },
+            5 => Ask::Range { after: Some(h.owner), until: NodeKey(!h.owner.0) },
             2 => Ask::Records(vec![Want {
                 owner: h.owner,
                 generation: h.generation,

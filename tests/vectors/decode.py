@@ -192,6 +192,7 @@ ask = variant(
     ("rows", {"bucket": u8, "part": option(u8), "after": option(key)}),
     ("records", {"wants": listing(want)}),
     ("chunk", {"owner": key, "generation": generation, "version": version, "offset": u32}),
+    ("range", {"after": option(key), "until": key}),
 )
 row_member = struct(epoch=epoch, incarnation=incarnation, state=state, addr=addr)
 row_table = struct(generation=generation, complete_to=version, newest=version, digest=digest)

@@ -116,6 +116,9 @@ fn ask(a: &Ask) -> Value {
             "is": "chunk", "owner": key(*owner), "generation": generation.0, "version": version.0,
             "offset": offset,
         }),
+        Ask::Range { after, until } => {
+            json!({"is": "range", "after": after.map(key), "until": key(*until)})
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use shoal::model::{
     CheckId, CheckRecord, CheckStatus, Coordinate, Entry, EntryKey, Extensions, Generation, InstanceId,
-    KeyId, KeyMaterial, NodeId, NodeName, NodeRecord, ServiceName, ServiceRecord, TaggedAddress, UserEvent,
-    UserEventContent, UserEventId, Version, Weights,
+    KeyId, KeyMaterial, NodeId, NodeKey, NodeName, NodeRecord, ServiceName, ServiceRecord, TaggedAddress,
+    UserEvent, UserEventContent, UserEventId, Version, Weights,
 };
 use shoal::wire::Frame;
 use shoal::wire::coordinate::PackedCoordinate;
@@ -213,6 +213,11 @@ pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
         (
             "ask_rows_of_a_part",
             Frame::Ask(u32::MAX, Ask::Rows { bucket: 5, part: Some(9), after: Some(name("web-1").key()) }),
+        ),
+        ("ask_range", Frame::Ask(4, Ask::Range { after: None, until: NodeKey(u64::MAX) })),
+        (
+            "ask_range_after",
+            Frame::Ask(5, Ask::Range { after: Some(name("web-1").key()), until: NodeKey(1 << 60) }),
         ),
         ("ask_records", Frame::Ask(2, Ask::Records(vec![want, Want { cursor: Some(Version(9)), ..want }]))),
         (

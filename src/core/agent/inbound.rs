@@ -411,8 +411,12 @@ impl Agent {
         }
         match reply {
             JoinReply::Welcome { .. } => {
-                if self.repair.begin(from, !self.join.is_joined()) {
+                let joining = !self.join.is_joined();
+                if self.repair.begin(from, joining, self.tree.has_only(self.own)) {
                     self.join.settled(from);
+                    if joining {
+                        self.repair.look_again(now);
+                    }
                 }
             }
             JoinReply::NameHeld { holder, epoch } => self.join.name_held(holder, epoch, now),

@@ -542,8 +542,15 @@ impl Agent {
 
     // ---- what an input sets off
 
-    /// Carries out what membership wants until it wants nothing more. `from` is who told us.
+    /// Carries out what membership wants until that is nothing, and tells others. `from` is who told us.
     fn settle(&mut self, from: Option<NodeKey>, now: Instant) {
+        self.carry_out(from, now);
+        self.follow_others(now);
+        self.greet(now);
+        self.flush(now);
+    }
+
+    fn carry_out(&mut self, from: Option<NodeKey>, now: Instant) {
         while let Some(output) = self.swim.poll() {
             match output {
                 Output::Send(addr, frame) => self.send_swim(addr, frame, now),
@@ -570,9 +577,6 @@ impl Agent {
                 Output::Rival(addr, _) => self.claim_name_at(addr, now),
             }
         }
-        self.follow_others(now);
-        self.greet(now);
-        self.flush(now);
     }
 
     /// The first peer after a time alone has everything to learn of this node.
@@ -581,7 +585,7 @@ impl Agent {
         if self.alone && !alone && self.phase == Phase::Running {
             let own = self.swim.own_update();
             self.spread.member(own, None, now);
-            self.announce_own_head(now);
+            self.announce_own_table(now);
         }
         self.alone = alone;
     }

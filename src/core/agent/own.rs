@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Bytes of a check's output that travel with a change of its status.
 const OUTPUT_BYTES_SPREAD: usize = 512;
+/// A table of at most so many bytes is told whole by who is new in a cluster: it fits into one datagram.
+const TABLE_BYTES_TOLD: usize = 800;
 
 impl Agent {
     // ---- commands
@@ -313,6 +315,24 @@ impl Agent {
 
     fn own_version(&self) -> Version {
         self.catalog.owner(self.own).map_or(Version(0), |o| o.complete_to())
+    }
+
+    /// Tells a cluster that this node is new to what this node has: all of it where that is little,
+    /// or else who it is. A node is seen by its own record, and others that pulled it would each pass
+    /// it on a round trip later.
+    pub(super) fn announce_own_table(&mut self, now: Instant) {
+        let Some(owner) = self.catalog.owner(self.own) else { return };
+        let whole = owner.bytes() <= TABLE_BYTES_TOLD;
+        let keys: Vec<EntryKey> = if whole { owner.keys().collect() } else { vec![EntryKey::Node] };
+        if !whole {
+            self.announce_own_head(now);
+        }
+        for key in keys {
+            if let Some(record) = self.catalog.record(self.own, &key) {
+                // It may have been written long before anybody was there to hear of it.
+                self.spread.record(record, key, Age::new(None, now), None, now);
+            }
+        }
     }
 
     /// Tells where this node's table stands; who lacks any of it pulls it.

@@ -3,7 +3,7 @@
 use super::{Agent, Phase};
 use crate::core::catalog::Owner;
 use crate::core::event::Event;
-use crate::core::gossip::exchange::Progress;
+use crate::core::gossip::exchange::{Progress, Wanted};
 use crate::core::swim::Peers;
 use crate::model::{Generation, Instant, NodeKey, Version};
 use crate::wire::Frame;
@@ -20,21 +20,24 @@ impl Agent {
         }
         let (catalog, own, peers, rng) = (&self.catalog, self.own, self.swim.peers(), &mut self.rng);
         let want = |owner| {
-            let known = catalog.owner(owner)?;
-            (owner != own && known.is_behind()).then(|| Want {
-                owner,
-                generation: known.generation(),
-                have: known.complete_to(),
-                cursor: None,
-            })
+            let known = catalog.owner(owner).filter(|known| owner != own && known.is_behind())?;
+            let (generation, have) = (known.generation(), known.complete_to());
+            let want = Want { owner, generation, have, cursor: None };
+            Some(Wanted { want, upto: (generation, known.newest()) })
         };
         let mut other = || random_peer(peers, rng);
         self.repair.share(&mut other);
+        self.repair.run_look(now, &mut other);
         self.repair.pull_behind(now, want, other);
         let mut questions: Vec<(SocketAddr, u32, Ask)> = Vec::new();
+        // By rumours: whoever is one of many newcomers hears of the others before one peer can tell it all.
+        let has_come = |wanted: &Wanted| {
+            let known = catalog.owner(wanted.want.owner);
+            known.is_some_and(|known| (known.generation(), known.complete_to()) >= wanted.upto)
+        };
         for exchange in self.repair.exchanges() {
             let peer = exchange.peer;
-            questions.extend(exchange.questions(now).into_iter().map(|(id, ask)| (peer, id, ask)));
+            questions.extend(exchange.questions(now, has_come).into_iter().map(|(id, ask)| (peer, id, ask)));
         }
         for (peer, id, ask) in questions {
             let mut frames: Vec<Frame> =
@@ -88,6 +91,8 @@ impl Agent {
                     for row in rows {
                         self.handle_row(from, &row, now);
                     }
+                    // Whoever is new here tells all that it learned of, not the first of them alone.
+                    self.settle(None, now);
                 }
             }
             Answer::Records(pages) => {
@@ -117,7 +122,7 @@ impl Agent {
             if !reaped {
                 let by = self.swim.peers().live_at(from);
                 self.swim.handle_update(&update, false, by, now);
-                self.settle(None, now);
+                self.carry_out(None, now);
             }
         }
         let Some(table) = &row.table else { return };
@@ -137,7 +142,8 @@ impl Agent {
         let known = self.catalog.table(row.key);
         let (generation, have) = known.map_or((Generation(0), Version(0)), |t| (t.generation, t.complete_to));
         if let Some(exchange) = self.repair.exchanges().find(|x| x.peer == from) {
-            exchange.want(Want { owner: row.key, generation, have, cursor: None });
+            let want = Want { owner: row.key, generation, have, cursor: None };
+            exchange.want(Wanted { want, upto: (table.generation, table.complete_to.max(table.newest)) });
         }
     }
 

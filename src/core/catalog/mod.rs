@@ -80,6 +80,14 @@ impl Catalog {
         self.owners.get(&owner)?.entry(key)
     }
 
+    /// The entry with where its owner's table stands, to tell others.
+    pub(crate) fn record(&self, owner: NodeKey, key: &EntryKey) -> Option<Record> {
+        let (_, version, entry) = self.packed(owner, key)?;
+        let body = Body::Bytes(record::body(entry)?);
+        let item = Item { version, kind: entry.kind(), id: entry.id().to_owned(), body };
+        Some(Record { head: self.head(owner)?, item })
+    }
+
     /// The generation in which `owner` said that it left, if that is the last it said.
     pub(crate) fn left_in(&self, owner: NodeKey) -> Option<Generation> {
         match self.entry(owner, &EntryKey::Node)? {
@@ -194,6 +202,9 @@ impl Catalog {
             return self.refuse(Refused::Malformed);
         }
         let entry = self.check_item(head.owner, &r.item)?;
+        if self.adopt_same(head) {
+            return Ok(Outcome { news: true, ..Outcome::default() });
+        }
         if !self.prepare(head.owner, head.generation)? {
             return Ok(Outcome::default());
         }
@@ -217,18 +228,26 @@ impl Catalog {
 
     /// Takes in where an owner's table stands.
     pub(crate) fn apply_head(&mut self, head: &Head) -> Result<Outcome, Refused> {
-        if let Some(owner) = self.owners.get(&head.owner)
-            && head.generation > owner.generation()
-            && head.generation <= Generation::MAX
-            && owner.would_adopt(head.owner, head.version, head.digest)
-        {
-            self.with_owner(head.owner, |o| o.adopt(head.owner, head.generation));
+        if self.adopt_same(head) {
             return Ok(Outcome { news: true, ..Outcome::default() });
         }
         if !self.prepare(head.owner, head.generation)? {
             return Ok(Outcome::default());
         }
         Ok(self.claim(head))
+    }
+
+    /// Takes what is known of an owner's earlier run for its present one where that is the same.
+    fn adopt_same(&mut self, head: &Head) -> bool {
+        let same = self.owners.get(&head.owner).is_some_and(|owner| {
+            head.generation > owner.generation()
+                && head.generation <= Generation::MAX
+                && owner.would_adopt(head.owner, head.version, head.digest)
+        });
+        if same {
+            self.with_owner(head.owner, |o| o.adopt(head.owner, head.generation));
+        }
+        same
     }
 
     fn claim(&mut self, head: &Head) -> Outcome {

@@ -4,7 +4,7 @@ use super::*;
 use crate::core::Settings;
 use crate::core::digest::Tree;
 use crate::core::gossip::answer::Known;
-use crate::core::gossip::exchange::{Exchange, Progress};
+use crate::core::gossip::exchange::{Exchange, Progress, Wanted};
 use crate::core::swim::Peers;
 use crate::model::{Incarnation, InstanceId, Instant};
 use crate::wire::frame::Head;
@@ -90,9 +90,10 @@ fn pull_rounds(from: &Catalog, to: &mut Catalog, room: usize, rounds: usize) -> 
     let table = to.table(OWNER);
     let (generation, have) = table.map_or((Generation(0), Version(0)), |t| (t.generation, t.complete_to));
     let mut exchange = Exchange::targeted(own_update().addr, 7);
-    exchange.want(Want { owner: OWNER, generation, have, cursor: None });
+    let want = Want { owner: OWNER, generation, have, cursor: None };
+    exchange.want(Wanted { want, upto: (GENERATION, Version(u64::MAX)) });
     for _ in 0..rounds {
-        for (id, ask) in exchange.questions(Instant::START) {
+        for (id, ask) in exchange.questions(Instant::START, |_| false) {
             let progress = match known.answer(&ask, room) {
                 Answer::Records(pages) => exchange.on_records(id, pages),
                 Answer::Chunk { total, bytes } => exchange.on_chunk(id, total, &bytes, 16_384),
@@ -367,4 +368,38 @@ fn so_many_forgotten_owners_are_remembered_as_members_may_be_known() {
     }
     assert_eq!(c.dropped.len(), 3);
     assert!(c.was_dropped(NodeKey(100), GENERATION));
+}
+
+/// Whoever comes back unchanged is told by one of its records, by its head, or by both in any order:
+/// nothing is pulled again, and nothing seems to have changed.
+#[test]
+fn a_table_that_is_what_it_was_before_a_restart_is_adopted_whatever_tells_of_it() {
+    let (records, mut own) = history(&[Op::Put(1, 1), Op::Put(2, 2), Op::Put(3, 3)]);
+    let mut known = catalog();
+    for record in &records {
+        known.apply_record(record).expect("good");
+    }
+    let later = Generation(GENERATION.0 + 1);
+    own.adopt_own(OWNER, later);
+    let told = own.record(OWNER, &key(2)).expect("it is there");
+    assert_eq!((told.head.generation, told.head.version), (later, Version(3)));
+    let head = own.head(OWNER).expect("known");
+    for head_first in [true, false] {
+        let mut other = catalog();
+        other.adopt_all(OWNER, known.owners.clone(), known.bytes);
+        if head_first {
+            assert!(other.apply_head(&head).expect("good").news);
+        }
+        let outcome = other.apply_record(&told).expect("good");
+        assert_eq!(outcome, Outcome { news: !head_first, ..Outcome::default() });
+        assert!(!other.apply_head(&head).expect("good").news);
+        assert!(other.owner(OWNER).expect("known").same_state(own.owner(OWNER).expect("known")));
+    }
+    // A record of a run that began otherwise is just that.
+    let mut other = catalog();
+    other.adopt_all(OWNER, known.owners.clone(), known.bytes);
+    let changed = Record { head: Head { digest: 1, ..told.head }, ..told };
+    let outcome = other.apply_record(&changed).expect("good");
+    assert!(outcome.news && outcome.behind);
+    assert_eq!(contents(&other).len(), 3, "what the run before had is shown until this one's is complete");
 }

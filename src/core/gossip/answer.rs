@@ -42,7 +42,8 @@ impl Known<'_> {
         match ask {
             Ask::Buckets => Answer::Digests(self.tree.buckets()),
             Ask::Parts { bucket } => Answer::Digests(self.tree.parts(*bucket).to_vec()),
-            Ask::Rows { bucket, part, after } => self.rows(*bucket, *part, *after, room),
+            Ask::Rows { bucket, part, after } => self.rows(self.tree.keys(*bucket, *part, *after), room),
+            Ask::Range { after, until } => self.rows(self.tree.keys_between(*after, *until), room),
             Ask::Records(wants) => self.records(wants, room),
             Ask::Chunk { owner, generation, version, offset } => {
                 self.chunk(*owner, *generation, *version, *offset, room)
@@ -50,9 +51,9 @@ impl Known<'_> {
         }
     }
 
-    fn rows(&self, bucket: u8, part: Option<u8>, after: Option<NodeKey>, mut room: usize) -> Answer {
+    fn rows(&self, keys: impl Iterator<Item = NodeKey>, mut room: usize) -> Answer {
         let mut rows = Vec::new();
-        for key in self.tree.keys(bucket, part, after) {
+        for key in keys {
             let row = self.row(key);
             let bytes = codec::encode(&row).len();
             if bytes > room {

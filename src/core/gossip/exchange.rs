@@ -37,8 +37,24 @@ enum Task {
     Buckets,
     Parts { bucket: u8 },
     Rows { bucket: u8, part: Option<u8>, after: Option<NodeKey> },
-    Records(Vec<Want>),
+    Range { after: Option<NodeKey>, until: NodeKey },
+    Records(Vec<Wanted>),
     Chunk(Fetch),
+}
+
+/// What is missing of an owner's table, and how far that goes: a table that has come so far by another way
+/// need not be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) want: Want,
+    pub(crate) upto: (Generation, Version),
+}
+
+impl Wanted {
+    /// From the start: what pages of it listed before is gone with the exchange that asked for them.
+    const fn anew(self) -> Self {
+        Self { want: Want { cursor: None, ..self.want }, ..self }
+    }
 }
 
 /// A large body that is being fetched.
@@ -110,12 +126,14 @@ pub(crate) struct Exchange {
     pub(crate) full: bool,
     /// Something was learnt.
     pub(crate) useful: bool,
+    /// The peer knows something else than is known here, or did.
+    pub(crate) differs: bool,
     /// It helps another exchange, whose list was too long for one peer.
     pub(crate) helps: bool,
     /// Its own list was shared out.
     shared: bool,
     tasks: VecDeque<Task>,
-    wants: VecDeque<Want>,
+    wants: VecDeque<Wanted>,
     flights: BTreeMap<u32, Flight>,
     /// Owners on the list or under way: each is pulled once at a time.
     pulling: BTreeMap<NodeKey, Pull>,
@@ -135,6 +153,7 @@ impl Exchange {
             joining: false,
             full: false,
             useful: false,
+            differs: false,
             helps: false,
             shared: false,
             tasks: VecDeque::new(),
@@ -156,6 +175,14 @@ impl Exchange {
         x
     }
 
+    /// For all of the peer's table: there is nothing here to compare it with.
+    pub(crate) fn everything(peer: SocketAddr, first_id: u32, joining: bool) -> Self {
+        let mut x = Self::new(peer, first_id);
+        (x.joining, x.full) = (joining, true);
+        x.tasks.push_back(Task::Range { after: None, until: NodeKey(u64::MAX) });
+        x
+    }
+
     /// Also compares everything, if it does not yet.
     pub(crate) fn make_full(&mut self, joining: bool) {
         self.joining |= joining;
@@ -171,12 +198,12 @@ impl Exchange {
     }
 
     /// Also pull this owner's table.
-    pub(crate) fn want(&mut self, want: Want) {
+    pub(crate) fn want(&mut self, wanted: Wanted) {
         if self.wants.len() < WANTS_MAX
-            && let Entry::Vacant(slot) = self.pulling.entry(want.owner)
+            && let Entry::Vacant(slot) = self.pulling.entry(wanted.want.owner)
         {
             slot.insert(Pull::default());
-            self.wants.push_back(want);
+            self.wants.push_back(wanted);
         }
     }
 
@@ -195,16 +222,16 @@ impl Exchange {
 
     /// Gives away all but one in `among` of the owners on its list, in as many lists. Whoever's pages have
     /// begun to come stays: what they listed is known here only.
-    pub(crate) fn share_out(&mut self, among: usize) -> Vec<Vec<Want>> {
+    pub(crate) fn share_out(&mut self, among: usize) -> Vec<Vec<Wanted>> {
         self.shared = true;
         let mut lists = vec![Vec::new(); among.saturating_sub(1)];
-        for (n, want) in std::mem::take(&mut self.wants).into_iter().enumerate() {
+        for (n, wanted) in std::mem::take(&mut self.wants).into_iter().enumerate() {
             match lists.get_mut((n % among.max(1)).wrapping_sub(1)) {
-                Some(list) if want.cursor.is_none() => {
-                    self.pulling.remove(&want.owner);
-                    list.push(want);
+                Some(list) if wanted.want.cursor.is_none() => {
+                    self.pulling.remove(&wanted.want.owner);
+                    list.push(wanted);
                 }
-                Some(_) | None => self.wants.push_back(want),
+                Some(_) | None => self.wants.push_back(wanted),
             }
         }
         lists
@@ -214,15 +241,16 @@ impl Exchange {
         self.pulling.contains_key(&owner)
     }
 
-    /// Owners that were not pulled when it ended, to be pulled from the start: what pages of theirs
-    /// listed before is gone with this exchange.
-    pub(crate) fn leftovers(&self) -> Vec<Want> {
+    /// Owners that were not pulled when it ended.
+    pub(crate) fn leftovers(&self) -> Vec<Wanted> {
         let asked = self.flights.values().filter_map(|f| match &f.task {
             Task::Records(wants) => Some(wants),
-            Task::Buckets | Task::Parts { .. } | Task::Rows { .. } | Task::Chunk(_) => None,
+            Task::Buckets | Task::Parts { .. } | Task::Rows { .. } | Task::Range { .. } | Task::Chunk(_) => {
+                None
+            }
         });
         let all = self.wants.iter().chain(asked.flatten());
-        all.map(|want| Want { cursor: None, ..*want }).collect()
+        all.map(|wanted| wanted.anew()).collect()
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -246,12 +274,14 @@ impl Exchange {
         }
     }
 
-    /// Questions to send now: those that went unanswered, then new ones while the window is open.
-    pub(crate) fn questions(&mut self, now: Instant) -> Vec<(u32, Ask)> {
+    /// Questions to send now: those that went unanswered, then new ones while the window is open. What
+    /// `has_come` by another way meanwhile is not asked for, nor again.
+    pub(crate) fn questions(&mut self, now: Instant, has_come: impl Fn(&Wanted) -> bool) -> Vec<(u32, Ask)> {
         let mut out = Vec::new();
         let heard_at = *self.heard_at.get_or_insert(now);
         let silence_max = if self.helps { HELPER_SILENCE_MAX } else { SILENCE_MAX };
         let wait = self.wait();
+        self.give_up_what_has_come(now, &has_come);
         for (id, f) in &mut self.flights {
             if f.due > now {
                 continue;
@@ -267,8 +297,10 @@ impl Exchange {
         while self.flights.len() < WINDOW {
             let task = match self.tasks.pop_front() {
                 Some(task) => task,
-                None if self.wants.is_empty() => break,
-                None => Task::Records(self.wants.drain(..self.wants.len().min(WANTS_PER_ASK)).collect()),
+                None => match self.next_wants(&has_come) {
+                    wants if wants.is_empty() => break,
+                    wants => Task::Records(wants),
+                },
             };
             let id = self.next_id;
             self.next_id = self.next_id.wrapping_add(1);
@@ -276,6 +308,35 @@ impl Exchange {
             self.flights.insert(id, Flight { task, sent_at: now, due: now + wait, tries: 1 });
         }
         out
+    }
+
+    /// The next wants for one question.
+    fn next_wants(&mut self, has_come: &impl Fn(&Wanted) -> bool) -> Vec<Wanted> {
+        let mut next = Vec::new();
+        while next.len() < WANTS_PER_ASK
+            && let Some(wanted) = self.wants.pop_front()
+        {
+            if has_come(&wanted) {
+                self.pulling.remove(&wanted.want.owner);
+            } else {
+                next.push(wanted);
+            }
+        }
+        next
+    }
+
+    /// Questions that would be repeated now, and are answered in full by what came meanwhile, are over.
+    fn give_up_what_has_come(&mut self, now: Instant, has_come: &impl Fn(&Wanted) -> bool) {
+        let pulling = &mut self.pulling;
+        self.flights.retain(|_, f| match &f.task {
+            Task::Records(wants) if f.due <= now && wants.iter().all(has_come) => {
+                wants.iter().for_each(|wanted| {
+                    pulling.remove(&wanted.want.owner);
+                });
+                false
+            }
+            _ => true,
+        });
     }
 
     /// How long an answer may take: a few round trips, since the peer answers at once.
@@ -303,6 +364,11 @@ impl Exchange {
         self.round_trip = Some(self.round_trip.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
     }
 
+    /// Whether an answer came, or the first question was asked, after `then`.
+    pub(crate) fn was_answered_after(&self, then: Instant) -> bool {
+        self.heard_at.is_some_and(|at| at > then)
+    }
+
     /// Whether question `id` is under way here.
     pub(crate) fn asked(&self, id: u32) -> bool {
         self.flights.contains_key(&id)
@@ -313,12 +379,13 @@ impl Exchange {
         let bucket = match self.flights.get(&id).map(|f| &f.task) {
             Some(Task::Buckets) => None,
             Some(Task::Parts { bucket }) => Some(*bucket),
-            Some(Task::Rows { .. } | Task::Records(_) | Task::Chunk(_)) | None => return,
+            Some(Task::Rows { .. } | Task::Range { .. } | Task::Records(_) | Task::Chunk(_)) | None => return,
         };
         self.flights.remove(&id);
         let ours = bucket.map_or_else(|| tree.buckets(), |bucket| tree.parts(bucket).to_vec());
         let pairs = (0u8..).zip(ours.iter().zip(theirs));
         let differing: Vec<u8> = pairs.filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
+        self.differs |= !differing.is_empty();
         match bucket {
             None => {
                 for bucket in differing {
@@ -337,18 +404,43 @@ impl Exchange {
         }
     }
 
-    /// Rows of one bucket; the caller judges them and comes back with [`Self::want`].
+    /// Rows of one bucket, or of a range; the caller judges them and comes back with [`Self::want`].
     pub(crate) fn on_rows(&mut self, id: u32, last: Option<NodeKey>, more: bool) -> bool {
-        let Some(Task::Rows { bucket, part, after }) = self.flights.get(&id).map(|f| &f.task) else {
-            return false;
-        };
-        let (bucket, part, after) = (*bucket, *part, *after);
-        self.flights.remove(&id);
+        let Some(flight) = self.flights.get(&id) else { return false };
         // More rows without a later key would ask the same question for ever.
-        if more && last > after {
-            self.tasks.push_front(Task::Rows { bucket, part, after: last });
+        match flight.task {
+            Task::Rows { bucket, part, after } => {
+                if more && last > after {
+                    self.tasks.push_front(Task::Rows { bucket, part, after: last });
+                }
+            }
+            Task::Range { after, until } => {
+                if more
+                    && last > after
+                    && let Some(last) = last.filter(|last| *last < until)
+                {
+                    self.go_on(after, last, until);
+                }
+            }
+            Task::Buckets | Task::Parts { .. } | Task::Records(_) | Task::Chunk(_) => return false,
         }
+        self.flights.remove(&id);
         true
+    }
+
+    /// Asks for the rows between `last` and `until`, after those up to `last` came in one page. Keys are
+    /// hashes and so spread evenly: as many pages as seem to be missing are asked for together.
+    fn go_on(&mut self, after: Option<NodeKey>, last: NodeKey, until: NodeKey) {
+        let come = last.0 - after.map_or(0, |key| key.0);
+        let left = until.0.saturating_sub(last.0);
+        let room = WINDOW.saturating_sub(self.tasks.len()) as u64;
+        let parts = (left / come.max(1)).saturating_add(1).min(room.max(1));
+        let mut after = last;
+        for part in 1..=parts {
+            let end = if part == parts { until } else { NodeKey(last.0 + left / parts * part) };
+            self.tasks.push_back(Task::Range { after: Some(after), until: end });
+            after = end;
+        }
     }
 
     /// Pages for the first of the wants that were asked for.
@@ -357,26 +449,27 @@ impl Exchange {
         let wants = wants.clone();
         self.flights.remove(&id);
         let served = pages.len().min(wants.len());
-        for want in wants[served..].iter().rev() {
+        for wanted in wants[served..].iter().rev() {
             // A peer that serves nothing at all has nothing for us.
             if served > 0 {
-                self.wants.push_front(*want);
+                self.wants.push_front(*wanted);
             } else {
-                self.pulling.remove(&want.owner);
+                self.pulling.remove(&wanted.want.owner);
             }
         }
         let mut progress = Vec::new();
-        for (want, page) in wants.into_iter().zip(pages) {
-            if page.owner == want.owner {
-                self.on_page(want, page, &mut progress);
+        for (wanted, page) in wants.into_iter().zip(pages) {
+            if page.owner == wanted.want.owner {
+                self.on_page(wanted, page, &mut progress);
             } else {
-                self.pulling.remove(&want.owner);
+                self.pulling.remove(&wanted.want.owner);
             }
         }
         progress
     }
 
-    fn on_page(&mut self, want: Want, page: Page, progress: &mut Vec<Progress>) {
+    fn on_page(&mut self, wanted: Wanted, page: Page, progress: &mut Vec<Progress>) {
+        let Wanted { want, upto } = wanted;
         let owner = want.owner;
         if page.generation == Generation(0) {
             self.pulling.remove(&owner);
@@ -386,12 +479,8 @@ impl Exchange {
         if page.generation != want.generation && want.cursor.is_some() {
             // Another run began between two pages: start over with it.
             *pull = Pull::default();
-            self.wants.push_front(Want {
-                generation: page.generation,
-                have: Version(0),
-                cursor: None,
-                ..want
-            });
+            let want = Want { generation: page.generation, have: Version(0), cursor: None, ..want };
+            self.wants.push_front(Wanted { want, upto });
             return;
         }
         let have = if page.generation == want.generation { want.have } else { Version(0) };
@@ -436,7 +525,8 @@ impl Exchange {
                         Pulled { owner, generation, complete_to: settled, from, standing, whole: false };
                     progress.push(Progress::Complete(upto));
                 }
-                self.wants.push_front(Want { owner, generation, have, cursor: Some(next) });
+                let want = Want { owner, generation, have, cursor: Some(next) };
+                self.wants.push_front(Wanted { want, upto });
             }
             Some(_) => {
                 self.pulling.remove(&owner);
@@ -491,7 +581,8 @@ fn ask(task: &Task) -> Ask {
         Task::Buckets => Ask::Buckets,
         Task::Parts { bucket } => Ask::Parts { bucket: *bucket },
         Task::Rows { bucket, part, after } => Ask::Rows { bucket: *bucket, part: *part, after: *after },
-        Task::Records(wants) => Ask::Records(wants.clone()),
+        Task::Range { after, until } => Ask::Range { after: *after, until: *until },
+        Task::Records(wants) => Ask::Records(wants.iter().map(|wanted| wanted.want).collect()),
         Task::Chunk(f) => Ask::Chunk {
             owner: f.owner,
             generation: f.generation,
@@ -505,9 +596,83 @@ fn ask(task: &Task) -> Ask {
 mod tests {
     use super::*;
 
-    fn want(owner: u64, cursor: Option<u64>) -> Want {
+    fn want(owner: u64, cursor: Option<u64>) -> Wanted {
         let cursor = cursor.map(Version);
-        Want { owner: NodeKey(owner), generation: Generation(1), have: Version(3), cursor }
+        let want = Want { owner: NodeKey(owner), generation: Generation(1), have: Version(3), cursor };
+        Wanted { want, upto: (Generation(1), Version(9)) }
+    }
+
+    #[test]
+    fn what_has_come_by_another_way_is_neither_asked_for_nor_again() {
+        let mut x = Exchange::targeted(SocketAddr::from(([10, 0, 0, 1], 1)), 1);
+        (0..100).for_each(|owner| x.want(want(owner, None)));
+        let owners = |asked: Vec<(u32, Ask)>| -> Vec<u64> {
+            let wants = asked.into_iter().filter_map(|(_, ask)| match ask {
+                Ask::Records(wants) => Some(wants),
+                _ => None,
+            });
+            wants.flatten().map(|w| w.owner.0).collect()
+        };
+        let even = |w: &Wanted| w.want.owner.0.is_multiple_of(2);
+        let asked = owners(x.questions(Instant::START, even));
+        assert_eq!(asked, (0..96).map(|n| n + 1).step_by(2).collect::<Vec<_>>());
+        assert!(!x.is_pulling(NodeKey(0)) && x.is_pulling(NodeKey(1)));
+        // Nothing is answered; all but the table of 1 and those beside it in its question come by rumours.
+        let later = Instant::START + FIRST_TIMEOUT;
+        assert_eq!(owners(x.questions(later, |w| w.want.owner.0 != 1)), [1, 3, 5, 7, 9, 11]);
+        assert_eq!(owners(x.questions(later + FIRST_TIMEOUT * 8, |_| true)), [0; 0]);
+        assert!(x.is_done() && !x.has_failed());
+    }
+
+    /// Answers the questions of `x` from `keys`, so many a page: how many rounds it took, and what came.
+    fn list(x: &mut Exchange, keys: &[u64], page: usize) -> (usize, Vec<u64>) {
+        let (mut rounds, mut got) = (0, Vec::new());
+        loop {
+            let asked = x.questions(Instant::START, |_| false);
+            if asked.is_empty() {
+                got.sort_unstable();
+                return (rounds, got);
+            }
+            rounds += 1;
+            assert!(asked.len() <= WINDOW && x.tasks.len() <= 2 * WINDOW);
+            for (id, ask) in asked {
+                let Ask::Range { after, until } = ask else { panic!("{ask:?}") };
+                let meant = |key: &&u64| after.is_none_or(|a| **key > a.0) && **key <= until.0;
+                let rows: Vec<u64> = keys.iter().filter(meant).take(page).copied().collect();
+                let more = keys.iter().filter(meant).count() > rows.len();
+                assert!(x.on_rows(id, rows.last().map(|key| NodeKey(*key)), more));
+                got.extend(rows);
+            }
+        }
+    }
+
+    #[test]
+    fn who_knows_nothing_lists_all_rows_once_and_many_pages_at_a_time() {
+        let peer = SocketAddr::from(([10, 0, 0, 1], 1));
+        let key = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for (count, rounds_max) in [(0, 1), (1, 1), (28, 1), (50, 3), (1_000, 9), (10_000, 70)] {
+            let mut keys: Vec<u64> = (0..count).map(key).collect();
+            keys.sort_unstable();
+            let (rounds, got) = list(&mut Exchange::everything(peer, 1, true), &keys, 28);
+            assert!(got == keys && rounds <= rounds_max, "{count} rows took {rounds} rounds");
+        }
+        // Not spread evenly at all.
+        let lumps: Vec<u64> = (0..500).chain((0..500).map(|n| u64::MAX - 499 + n)).collect();
+        assert_eq!(list(&mut Exchange::everything(peer, 1, true), &lumps, 28).1, lumps);
+    }
+
+    #[test]
+    fn a_peer_that_lists_forever_is_asked_for_no_more_at_once() {
+        let mut x = Exchange::everything(SocketAddr::from(([10, 0, 0, 1], 1)), 1, true);
+        for n in 0..10_000u64 {
+            let Some((id, _)) = x.questions(Instant::START, |_| false).pop() else { break };
+            x.on_rows(id, Some(NodeKey(n)), true);
+            assert!(x.tasks.len() <= 2 * WINDOW && x.flights.len() <= WINDOW);
+        }
+        let (id, _) = Exchange::everything(x.peer, 1, true).questions(Instant::START, |_| false)[0];
+        let mut fresh = Exchange::everything(x.peer, 1, true);
+        fresh.questions(Instant::START, |_| false);
+        assert!(fresh.on_rows(id, None, true) && fresh.is_done(), "more without a row is an end");
     }
 
     /// What the pages before the cursor listed is known to the exchange that asked for them, and whoever
@@ -518,10 +683,10 @@ mod tests {
         for owner in 0..100 {
             x.want(want(owner, (owner % 10 == 0).then_some(7)));
         }
-        assert!(x.leftovers().iter().all(|w| w.cursor.is_none() && w.have == Version(3)));
+        assert!(x.leftovers().iter().all(|w| w.want.cursor.is_none() && w.want.have == Version(3)));
         let lists = x.share_out(4);
         assert_eq!(lists.len(), 3);
-        assert!(lists.iter().flatten().all(|w| w.cursor.is_none()));
+        assert!(lists.iter().flatten().all(|w| w.want.cursor.is_none()));
         let given: usize = lists.iter().map(Vec::len).sum();
         assert_eq!((given + x.wants.len(), x.pulling.len()), (100, x.wants.len()));
         assert!((0..100).step_by(10).all(|owner| x.is_pulling(NodeKey(owner))));

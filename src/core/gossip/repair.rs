@@ -3,10 +3,10 @@
 //! A converged cluster pays the digests in its probes and nothing else. A difference must last
 //! for a while before anything is asked, since what differs now is usually under way.
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Wanted};
 use crate::core::config::Config;
 use crate::model::{Instant, NodeKey};
-use crate::wire::frame::{Digest, Want};
+use crate::wire::frame::Digest;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,6 +31,10 @@ const FLOW_PATIENCE: Duration = Duration::from_secs(5);
 const PULL_AGAIN: Duration = Duration::from_millis(250);
 /// Pulls of one owner before it is left to anti-entropy.
 const PULLS_MAX: u32 = 6;
+/// After a newcomer was let in, until it compares what it knows with somebody else; doubles at each look.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Looks of a newcomer that finds differences each time.
+const LOOKS_MAX: u32 = 5;
 
 #[derive(Debug)]
 struct Behind {
@@ -54,6 +58,9 @@ pub(crate) struct Repair {
     fruitless: VecDeque<(Digest, Digest, Instant)>,
     /// The roots that the exchange under way began with.
     roots: (Digest, Digest),
+    /// When a newcomer looks again, and how often it did. Where many come together their rumours end
+    /// at those who were told by their contact, and whoever asked that before misses them.
+    look: Option<(Instant, u32)>,
     next_id: u32,
     pub(crate) rounds: u64,
 }
@@ -70,6 +77,7 @@ impl Repair {
             not_before: Instant::START,
             fruitless: VecDeque::new(),
             roots: (Digest(0), Digest(0)),
+            look: None,
             next_id: first_id,
             rounds: 0,
         }
@@ -79,7 +87,8 @@ impl Repair {
         let asks = self.exchanges.iter().filter_map(Exchange::next_deadline).map(|at| (at, "ask again"));
         let room = self.exchanges.len() < EXCHANGES_MAX;
         let behind = self.behind.values().filter(|_| room).map(|b| (b.due, "pull"));
-        asks.chain(behind).min()
+        let look = self.look.filter(|_| room).map(|(at, _)| (at, "second look"));
+        asks.chain(behind).chain(look).min()
     }
 
     pub(crate) fn postpone(&mut self, by: Duration, now: Instant) {
@@ -123,15 +132,36 @@ impl Repair {
         }
     }
 
-    /// Compares everything with `peer`: a join, or a meeting after a partition. Says whether it
-    /// could be begun.
-    pub(crate) fn begin(&mut self, peer: SocketAddr, joining: bool) -> bool {
+    /// Compares everything with `peer`: a join, or a meeting after a partition. Who knows nothing takes
+    /// it over as it is. Says whether it could be begun.
+    pub(crate) fn begin(&mut self, peer: SocketAddr, joining: bool, knows_nothing: bool) -> bool {
         if let Some(x) = self.exchanges.iter_mut().find(|x| x.peer == peer) {
             x.make_full(joining);
             return true;
         }
         self.rounds += 1;
-        self.start(|id| Exchange::repair(peer, id, joining))
+        let make = if knows_nothing { Exchange::everything } else { Exchange::repair };
+        self.start(|id| make(peer, id, joining))
+    }
+
+    /// This node is let in: it compares what it knows with others until that is the same, when its contact
+    /// has told all, or is slow to tell since many ask it.
+    pub(crate) fn look_again(&mut self, now: Instant) {
+        self.look = Some((now + LOOK_AGAIN, 0));
+    }
+
+    /// The look that is due. `other` names a live member at random.
+    pub(crate) fn run_look(&mut self, now: Instant, mut other: impl FnMut() -> Option<SocketAddr>) {
+        let Some((_, looks)) = self.look.filter(|(at, _)| *at <= now) else { return };
+        if self.exchanges.iter().any(|x| x.joining && x.was_answered_after(now - LOOK_AGAIN)) {
+            self.look = Some((now + LOOK_AGAIN, looks));
+            return;
+        }
+        let looks = looks + 1;
+        self.look = (looks < LOOKS_MAX).then(|| (now + LOOK_AGAIN * (1 << looks), looks));
+        if let Some(peer) = other() {
+            self.begin(peer, false, false);
+        }
     }
 
     fn start(&mut self, make: impl FnOnce(u32) -> Exchange) -> bool {
@@ -177,7 +207,7 @@ impl Repair {
     pub(crate) fn pull_behind(
         &mut self,
         now: Instant,
-        want: impl Fn(NodeKey) -> Option<Want>,
+        want: impl Fn(NodeKey) -> Option<Wanted>,
         mut other: impl FnMut() -> Option<SocketAddr>,
     ) {
         let due: Vec<NodeKey> = self.behind.iter().filter(|(_, b)| b.due <= now).map(|(k, _)| *k).collect();
@@ -229,7 +259,7 @@ impl Repair {
         }
     }
 
-    fn help(&mut self, helper: SocketAddr, list: Vec<Want>) {
+    fn help(&mut self, helper: SocketAddr, list: Vec<Wanted>) {
         self.start(|id| {
             let mut x = Exchange::targeted(helper, id);
             x.helps = true;
@@ -284,6 +314,9 @@ impl Repair {
                 continue;
             }
             self.not_before = now + config.sync_after;
+            if !x.joining && !x.differs && !x.has_failed() {
+                self.look = None;
+            }
             // One that broke off says nothing about what there is to learn.
             if !x.useful && !x.has_failed() {
                 self.fruitless.truncate(FRUITLESS_MAX - 1);
@@ -298,6 +331,13 @@ impl Repair {
 mod tests {
     use super::*;
     use crate::model::{Generation, Version};
+    use crate::wire::frame::Want;
+
+    fn wanted(owner: u64) -> Wanted {
+        let (generation, have) = (Generation(1), Version(0));
+        let want = Want { owner: NodeKey(owner), generation, have, cursor: None };
+        Wanted { want, upto: (generation, Version(1)) }
+    }
 
     fn addr(n: u16) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, 1], n))
@@ -306,7 +346,7 @@ mod tests {
     #[test]
     fn exchanges_and_owners_that_are_behind_are_bounded() {
         let mut repair = Repair::new(1);
-        let begun = (1..100).filter(|n| repair.begin(addr(*n), false)).count();
+        let begun = (1..100).filter(|n| repair.begin(addr(*n), false, false)).count();
         assert_eq!((begun, repair.exchanges.len()), (EXCHANGES_MAX, EXCHANGES_MAX));
         for owner in 0..10_000 {
             repair.note_behind(NodeKey(owner), addr(1), true, Instant::START);
@@ -316,12 +356,33 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_looks_again_until_it_finds_no_difference_and_not_for_ever() {
+        let config = Config::default();
+        let (empty, mut other) = (crate::core::digest::Tree::default(), crate::core::digest::Tree::default());
+        other.set(NodeKey(7), Some(7));
+        for (theirs, looks) in [(&empty, 1), (&other, LOOKS_MAX)] {
+            let mut repair = Repair::new(1);
+            repair.look_again(Instant::START);
+            let mut began = 0;
+            while let Some((now, "second look")) = repair.next_deadline() {
+                repair.run_look(now, || Some(addr(9)));
+                began += 1;
+                let x = &mut repair.exchanges[0];
+                let (id, _) = x.questions(now, |_| false)[0];
+                x.on_digests(id, &theirs.buckets(), &empty);
+                for (id, _) in x.questions(now, |_| false) {
+                    x.on_rows(id, None, false);
+                }
+                assert_eq!(repair.ended(&config, now).len(), 1);
+            }
+            assert_eq!((began, repair.next_deadline()), (looks, None));
+        }
+    }
+
+    #[test]
     fn what_one_peer_is_to_be_asked_for_is_bounded() {
         let mut x = Exchange::targeted(addr(1), 1);
-        let (generation, have) = (Generation(1), Version(0));
-        for owner in 0..(1 << 20) + 10 {
-            x.want(Want { owner: NodeKey(owner), generation, have, cursor: None });
-        }
+        (0..(1 << 20) + 10).for_each(|owner| x.want(wanted(owner)));
         assert_eq!(x.leftovers().len(), 1 << 20);
     }
 
@@ -333,10 +394,7 @@ mod tests {
             x.full = true;
             x
         });
-        let (generation, have) = (Generation(1), Version(0));
-        for owner in 0..10_000 {
-            repair.exchanges[0].want(Want { owner: NodeKey(owner), generation, have, cursor: None });
-        }
+        (0..10_000).for_each(|owner| repair.exchanges[0].want(wanted(owner)));
         assert!(began && repair.exchanges[0].may_share(repair.exchanges[0].waiting()));
         let mut others = 1;
         repair.share(|| {

@@ -151,7 +151,7 @@ pub(super) fn lie(input: &mut Input<'_>) -> Frame {
         }),
         7 => Frame::Ask(
             u32::from(input.byte()),
-            match input.byte() % 4 {
+            match input.byte() % 5 {
                 0 => Ask::Buckets,
                 1 => Ask::Rows { bucket: input.byte(), part: Some(input.byte()), after: None },
                 2 => Ask::Records(vec![Want {
@@ -160,6 +160,7 @@ pub(super) fn lie(input: &mut Input<'_>) -> Frame {
                     have: Version(any_number(input)),
                     cursor: None,
                 }]),
+                3 => Ask::Range { after: input.flip().then(|| any_key(input)), until: any_key(input) },
                 _ => Ask::Parts { bucket: input.byte() },
             },
         ),
