@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// Bytes of a check's output that travel with a change of its status.
 const OUTPUT_BYTES_SPREAD: usize = 512;
-/// A table of at most so many bytes is told whole by who is new in a cluster: it fits into one datagram.
+/// A table of at most so many bytes is told whole by who is new in a cluster: a datagram or two.
 const TABLE_BYTES_TOLD: usize = 800;
 
 impl Agent {
@@ -321,6 +321,7 @@ impl Agent {
     /// or else who it is. A node is seen by its own record, and others that pulled it would each pass
     /// it on a round trip later.
     pub(super) fn announce_own_table(&mut self, now: Instant) {
+        self.touch(self.own);
         let Some(owner) = self.catalog.owner(self.own) else { return };
         let whole = owner.bytes() <= TABLE_BYTES_TOLD;
         let keys: Vec<EntryKey> = if whole { owner.keys().collect() } else { vec![EntryKey::Node] };
